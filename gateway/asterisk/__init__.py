@@ -1,0 +1,1 @@
+"""The door to Asterisk: install, configuration, keeper, FastAGI, ARI, CEL, HEP."""

@@ -1,0 +1,1 @@
+"""The door to sound: recorded files and spoken prompts."""

@@ -1,0 +1,1 @@
+"""The pure core: facts and a time in, decisions out. No I/O, no clock, no foreign library."""

@@ -1,0 +1,1 @@
+"""The stories an officer would tell, written over the ports."""

@@ -1,0 +1,1 @@
+"""The door to people: pages, API, login, live events."""
