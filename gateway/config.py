@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 ENV_PREFIX = "DUTYLINE_"
 
@@ -26,33 +29,37 @@ class _Section(BaseModel):
 def split_address(value: str) -> tuple[str, int]:
     """`127.0.0.1:5060` → `("127.0.0.1", 5060)`; `[::1]:5060` works too. Raises ValueError."""
     host, separator, port = value.rpartition(":")
-    if not separator or not port.isdigit() or not 0 <= int(port) <= 65535 or not host:
+    if not separator or not port.isdecimal() or not 0 <= int(port) <= 65535 or not host:
         raise ValueError(f"'{value}' is not an address; write host:port, for example 127.0.0.1:5060")
     return host.strip("[]"), int(port)
+
+
+def _address(value: str) -> str:
+    split_address(value)
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
 
 
 class Http(_Section):
     """The console and the API."""
 
-    listen: str = Field("127.0.0.1:8080", description="address and port of the console and the API")
-
-    _check = field_validator("listen")(lambda value: (split_address(value), value)[1])
+    listen: Address = Field("127.0.0.1:8080", description="address and port of the console and the API")
 
 
 class Sip(_Section):
     """Where phones and trunks reach us."""
 
-    listen: str = Field("127.0.0.1:5060", description="address and port for SIP over UDP and TCP")
+    listen: Address = Field("127.0.0.1:5060", description="address and port for SIP over UDP and TCP")
     rtp_ports: str = Field("10000-19999", description="UDP ports for speech, first-last")
     realm: str = Field("dutyline", description="realm of the phones' passwords; changing it invalidates them all")
-
-    _check = field_validator("listen")(lambda value: (split_address(value), value)[1])
 
     @field_validator("rtp_ports")
     @classmethod
     def _range(cls, value: str) -> str:
         first, _, last = value.partition("-")
-        if not (first.isdigit() and last.isdigit() and 1024 <= int(first) < int(last) <= 65535):
+        if not (first.isdecimal() and last.isdecimal() and 1024 <= int(first) < int(last) <= 65535):
             raise ValueError(f"'{value}' is not a port range; write first-last between 1024 and 65535")
         return value
 
@@ -65,6 +72,13 @@ class Database(_Section):
         description="sqlite:///path, or postgresql://user@host/name; {data_dir} stands for the data folder",
     )
 
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, value: str) -> str:
+        if value.partition(":")[0] not in ("sqlite", "postgresql"):
+            raise ValueError("the database is sqlite:///path or postgresql://user@host/name")
+        return value
+
 
 class Asterisk(_Section):
     """The telephone engine."""
@@ -72,13 +86,21 @@ class Asterisk(_Section):
     mode: Literal["embedded", "external"] = Field(
         "embedded", description="embedded: we fetch, start and watch it; external: you run it, we use it"
     )
-    cache_dir: str = Field("~/.cache/dutyline", description="where the embedded engine is kept, shared by all instances")
-    config_dir: str = Field("/etc/asterisk", description="external mode: the folder of the running Asterisk's configuration")
-    ari_url: str = Field("", description="external mode: for example http://127.0.0.1:8088; embedded: chosen at first start")
+    cache_dir: str = Field(
+        "~/.cache/dutyline", description="where the embedded engine is kept, shared by all instances"
+    )
+    config_dir: str = Field(
+        "/etc/asterisk", description="external mode: the folder of the running Asterisk's configuration"
+    )
+    ari_url: str = Field(
+        "", description="external mode: for example http://127.0.0.1:8088; embedded: chosen at first start"
+    )
     ari_user: str = Field("dutyline", description="account for ARI; the only one with write access")
     ari_secret_file: str = Field("", description="external mode: file holding the ARI password, mode 0600")
-    agi_listen: str = Field("127.0.0.1:0", description="FastAGI; port 0 chooses a free one at first start and keeps it")
-    hep_listen: str = Field("127.0.0.1:0", description="collector of raw SIP copies; port 0 as above")
+    agi_listen: Address = Field(
+        "127.0.0.1:0", description="FastAGI; port 0 chooses a free one at first start and keeps it"
+    )
+    hep_listen: Address = Field("127.0.0.1:0", description="collector of raw SIP copies; port 0 as above")
     node: str = Field("node1", description="name of this node: part of every call id, so unique in the city")
 
 
@@ -164,17 +186,41 @@ class Config(_Section):
         return self.database.url.replace("{data_dir}", str(self.data_dir))
 
 
+def sections() -> dict[str, type[BaseModel]]:
+    """The sections of the file by name."""
+    return {
+        name: field.annotation
+        for name, field in Config.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def variable(*path: str) -> str:
+    """The environment variable of a key: `http`, `listen` → `DUTYLINE_HTTP_LISTEN`."""
+    return ENV_PREFIX + "_".join(path).upper()
+
+
 def _from_environment(tree: dict[str, Any], environment: dict[str, str]) -> None:
-    if f"{ENV_PREFIX}DATA_DIR" in environment:
-        tree["data_dir"] = environment[f"{ENV_PREFIX}DATA_DIR"]
-    for section, field in Config.model_fields.items():
-        model = field.annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        for key in model.model_fields:
-            name = f"{ENV_PREFIX}{section}_{key}".upper()
-            if name in environment:
-                tree.setdefault(section, {})[key] = environment[name]
+    if variable("data_dir") in environment:
+        tree["data_dir"] = environment[variable("data_dir")]
+    for section, model in sections().items():
+        given = {
+            key: environment[variable(section, key)]
+            for key in model.model_fields
+            if variable(section, key) in environment
+        }
+        misspelt = {name for name in environment if name.startswith(variable(section, ""))}
+        misspelt -= {variable(section, key) for key in model.model_fields}
+        if misspelt:
+            raise ConfigError(f"{', '.join(sorted(misspelt))}: there is no such key in [{section}]")
+        if given and isinstance(tree.setdefault(section, {}), dict):
+            tree[section] |= given
+
+
+def _sentence(fault: ErrorDetails, source: str, environment: dict[str, str]) -> str:
+    path = [str(step) for step in fault["loc"]]
+    where = variable(*path) if variable(*path) in environment else f"{source}: {'.'.join(path)}"
+    return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
 
 
 def load(path: Path | None = None, environment: dict[str, str] | None = None) -> Config:
@@ -183,18 +229,19 @@ def load(path: Path | None = None, environment: dict[str, str] | None = None) ->
     Relative paths in the file mean relative to the folder `dutyline` is started in. Raises ConfigError.
     """
     tree: dict[str, Any] = {}
+    environment = dict(os.environ) if environment is None else environment
     if path is not None:
         try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
+            tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Notepad puts a byte order mark first
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: is not valid TOML: {error}") from error
-    _from_environment(tree, dict(os.environ) if environment is None else environment)
+    _from_environment(tree, environment)
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        where = path or "configuration"
-        faults = [f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        source = str(path or "configuration")
+        faults = [_sentence(fault, source, environment) for fault in error.errors()]
         raise ConfigError("\n".join(faults)) from error
     return config.model_copy(update={"data_dir": config.data_dir.expanduser().absolute()})
