@@ -108,6 +108,9 @@ class RecordingRows(Protocol):
     async def search(self, since: datetime | None, until: datetime | None, limit: int) -> Sequence[Row]:
         """Recordings, newest first."""
 
+    async def capturing(self) -> Sequence[Row]:
+        """Recordings neither sealed nor missing yet, oldest first."""
+
 
 class ForwardAttemptRows(Protocol):
     """Attempts to forward a duty line."""
@@ -229,6 +232,12 @@ class SoundFiles(Protocol):
 
     async def length(self, path: str) -> tuple[float, int]:
         """(seconds, rate in Hz) of a WAV by its data, not by its header; raises SoundError."""
+
+    async def closed(self, path: str) -> bool:
+        """Whether the writer has closed a WAV: it holds audio and its header agrees; raises SoundError when absent."""
+
+    async def repair(self, path: str) -> bool:
+        """Rewrites wrong sizes in a WAV's header, down to the disk; True when changed; raises SoundError."""
 
     async def mixed(self, ours: str | None, theirs: str | None, form: str) -> str:
         """Path of the mixed file (`wav` stereo: left ours, right theirs; `opus`, `mp3`), made once and kept."""
