@@ -69,7 +69,7 @@ def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 def test_value_is_frozen() -> None:
     with pytest.raises(ValidationError):
-        load(None, {}).http.listen = "0.0.0.0:80"
+        load(None, {}).http.listen = "0.0.0.0:80"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
