@@ -14,8 +14,8 @@
         └ seen at most one look (0.5 s) later        └ at most one look later: ≤ 5.0 s after the last growth
 
 No false alarm under load: (1) growth is compared from look to look, so a late look still sees what was written in
-between; (2) one late look is credited at most `limit − 2.05 s − one look` of silence, so a machine or process that stood
-still and wakes with everything else cannot alarm by the clock alone; (3) a block may come 1.4 s late before it counts.
+between; (2) one late look is credited at most `limit − 2.05 s − one look` of silence, so a machine or process that
+stood still and wakes with everything else cannot alarm by the clock alone; (3) a block may come 1.4 s late.
 """
 
 from __future__ import annotations
