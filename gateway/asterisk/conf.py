@@ -1,0 +1,136 @@
+"""The engine's configuration: templates in `dialplans/`, filled with the inventory, written into a private folder.
+
+Rendering is a pure function of (configuration, inventory, ports); writing happens only when something changed, each file
+by write-and-rename, so Asterisk never reads half a file. `audit.py` reads the result back and looks for open ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from gateway.config import Config
+from gateway.core.inventory import Inventory, Line
+from gateway.core.number import presented_forms
+from gateway.share import share
+
+# Only what a recorded, unforwardable call needs; the order is Asterisk's own business.
+MODULES = (
+    "res_timing_timerfd", "res_sorcery_config", "res_sorcery_memory", "res_sorcery_astdb", "pbx_config",
+    "res_pjproject", "res_pjsip", "res_pjsip_session", "res_pjsip_acl", "res_pjsip_authenticator_digest",
+    "res_pjsip_caller_id", "res_pjsip_diversion", "res_pjsip_dtmf_info", "res_pjsip_empty_info",
+    "res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user", "res_pjsip_header_funcs",
+    "res_pjsip_nat", "res_pjsip_pubsub", "res_pjsip_outbound_authenticator_digest", "res_pjsip_registrar",
+    "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "chan_pjsip", "res_rtp_asterisk", "res_srtp", "res_security_log",
+    "bridge_simple", "bridge_native_rtp", "bridge_holding", "bridge_softmix",
+    "codec_alaw", "codec_ulaw", "codec_a_mu", "codec_g722", "codec_resample", "format_wav", "format_pcm", "format_sln",
+    "app_dial", "app_stack", "app_exec", "app_playback", "app_playtones", "app_mixmonitor", "app_originate",
+    "app_waitforcond", "app_waitforsilence", "app_celgenuserevent", "app_verbose",
+    "func_callerid", "func_channel", "func_cut", "func_dialplan", "func_env", "func_global", "func_groupcount",
+    "func_logic", "func_pjsip_aor", "func_pjsip_contact", "func_pjsip_endpoint", "func_strings", "func_uri",
+    "res_speech", "res_agi", "res_cdrel_custom", "cel_custom", "res_hep", "res_hep_pjsip",
+    "res_http_websocket", "res_websocket_client", "res_stasis", "res_stasis_snoop", "res_stasis_recording", "res_stasis_playback",
+    "res_stasis_answer", "app_stasis", "res_ari", "res_ari_model", "res_ari_asterisk", "res_ari_channels",
+    "res_ari_endpoints", "res_ari_events", "res_ari_playbacks", "res_ari_bridges", "res_ari_applications",
+)  # fmt: skip
+
+_TEMPLATES = (
+    "asterisk", "modules", "logger", "cel", "cel_custom", "pjsip", "features", "rtp", "http", "ari", "manager", "hep",
+    "indications", "cdr", "extensions",
+)  # fmt: skip
+# Asterisk calls the absence of these an error, though their defaults are what is wanted.
+_DEFAULTS = ("acl", "ccss", "pjproject", "udptl", "websocket_client")
+EXTERNAL_TEMPLATES = ("cel", "cel_custom", "pjsip", "features", "hep", "extensions", "ari")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the rendered configuration says things are; addresses are host:port."""
+
+    etc_dir: Path
+    modules_dir: Path
+    engine_data_dir: Path
+    var_dir: Path
+    spool_dir: Path
+    socket_dir: Path
+    log_dir: Path
+    agi_address: str
+    hep_address: str
+    ari_address: str
+    ari_secret: str
+
+
+def _line_facts(line: Line, config: Config) -> dict[str, Any]:
+    announce = config.inbound.announce_recording if line.announce_recording is None else line.announce_recording
+    forms = dict.fromkeys(form for number in (line.number, *line.aliases) for form in presented_forms(number))
+    return {
+        "number": line.number,
+        "phones": line.phones,
+        "trunk": line.trunk,
+        "forms": tuple(forms),
+        "ring_timeout_s": line.ring_timeout_s or config.inbound.ring_timeout_s,
+        "announce_recording": int(announce),
+    }
+
+
+def _values(config: Config, inventory: Inventory, places: Places) -> dict[str, Any]:
+    ari_host, _, ari_port = places.ari_address.rpartition(":")
+    rtp_first, _, rtp_last = config.sip.rtp_ports.partition("-")
+    return {
+        **{name: getattr(places, name) for name in Places.__slots__},
+        "node": config.asterisk.node,
+        "modules": MODULES,
+        "journal_dir": config.journal_dir,
+        "live_dir": config.live_dir,
+        "rendered_prompts_dir": config.prompts_dir / "rendered",
+        "recording_policy": config.recording.failure_policy,
+        "message_max_s": config.inbound.message_max_s,
+        "realm": config.sip.realm,
+        "sip_listen": config.sip.listen,
+        "rtp_first": rtp_first,
+        "rtp_last": rtp_last,
+        "ari_host": ari_host,
+        "ari_port": ari_port,
+        "ari_user": config.asterisk.ari_user,
+        "lines": [_line_facts(line, config) for line in inventory.own_lines],
+        "remote_lines": [_line_facts(line, config) for line in inventory.lines if line.owner == "remote"],
+        "trunks": inventory.trunks,
+        "default_trunk": inventory.trunks[0].name if inventory.trunks else "",
+    }
+
+
+def render(
+    config: Config, inventory: Inventory, places: Places, names: tuple[str, ...] = _TEMPLATES
+) -> dict[str, str]:
+    """File name → text."""
+    environment = Environment(
+        loader=FileSystemLoader(share("dialplans")),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  no HTML; the inventory admits no character that could leave its field
+    )
+    values = _values(config, inventory, places)
+    files = {f"{name}.conf": environment.get_template(f"{name}.conf.j2").render(values) for name in names}
+    if names is _TEMPLATES:
+        files |= {f"{name}.conf": "; defaults\n" for name in _DEFAULTS}
+    return files
+
+
+def write(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Writes what differs, mode 0600; gives the names of the files that changed."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    changed = []
+    for name, text in files.items():
+        path = folder / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        fresh = folder / f".{name}.new"
+        fresh.touch(mode=0o600)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+        changed.append(name)
+    return changed

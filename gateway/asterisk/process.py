@@ -1,0 +1,103 @@
+"""Starting, finding again, and stopping the keeper and through it Asterisk.
+
+The keeper is started in a session of its own, so neither a signal to the gateway's terminal nor the gateway's death
+reaches it. A keeper found alive is adopted, unless it was given other orders than we would give now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from gateway.asterisk.keeper import Orders
+from gateway.clock import monotonic_s
+from gateway.errors import EngineError
+
+START_PATIENCE_S = 10.0
+STOP_PATIENCE_S = 15.0
+_LOOK_S = 0.02
+
+
+def state(run_dir: Path) -> dict[str, object] | None:
+    """What the keeper last said, if it is alive."""
+    path = run_dir / "keeper.state"
+    try:
+        told: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+    return told if _alive(int(str(told["keeper_pid"]))) else None
+
+
+def engine_pid(run_dir: Path) -> int:
+    """Asterisk's process id; 0 when it is not running."""
+    told = state(run_dir)
+    return int(str(told["engine_pid"])) if told else 0
+
+
+def _alive(pid: int) -> bool:
+    """Whether this is a living keeper, and not another process that got its number."""
+    try:
+        return b"gateway.asterisk.keeper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+async def start(orders: Orders) -> bool:
+    """Starts the keeper or adopts the one at work; True when it was adopted. Raises EngineError."""
+    run_dir = Path(orders.run_dir)
+    path = run_dir / "keeper.json"
+    wanted = json.dumps(asdict(orders))
+    if state(run_dir) is not None:
+        if path.exists() and _same_but_leash(path.read_text(encoding="utf-8"), wanted):
+            return True
+        await stop(run_dir)
+    path.touch(mode=0o600)
+    path.write_text(wanted, encoding="utf-8")
+    with (run_dir / "keeper.log").open("ab") as log:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "gateway.asterisk.keeper", str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+    deadline_s = monotonic_s() + START_PATIENCE_S
+    while (told := state(run_dir)) is None or told["keeper_pid"] != keeper.pid:
+        if keeper.poll() is not None or monotonic_s() > deadline_s:
+            last = (run_dir / "keeper.log").read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
+            raise EngineError("the engine's keeper did not start: " + " / ".join(last))
+        await asyncio.sleep(_LOOK_S)  # another process's start has no event to wait for
+    return False
+
+
+def _same_but_leash(told: str, wanted: str) -> bool:
+    return {**json.loads(told), "leash": 0} == {**json.loads(wanted), "leash": 0}
+
+
+async def stop(run_dir: Path) -> None:
+    """Stops Asterisk in order, then the keeper; returns when both are gone."""
+    told = state(run_dir)
+    if told is None:
+        return
+    pid = int(str(told["keeper_pid"]))
+    os.kill(pid, signal.SIGTERM)
+    deadline_s = monotonic_s() + STOP_PATIENCE_S
+    while _alive(pid):
+        if monotonic_s() > deadline_s:
+            raise EngineError(f"the engine's keeper (process {pid}) does not stop")
+        await asyncio.sleep(_LOOK_S)
+
+
+def kill_engine(run_dir: Path) -> None:
+    """Asterisk hangs: the keeper kills it and starts it again."""
+    told = state(run_dir)
+    if told is not None:
+        os.kill(int(str(told["keeper_pid"])), signal.SIGUSR1)
