@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.core.call import Call, CelEvent
@@ -41,6 +42,9 @@ class Page:
 
 class InventoryRows(Protocol):
     """The registered inventory."""
+
+    async def lock(self) -> None:
+        """Makes every other transaction that calls this wait until this one ends: two imports never interleave."""
 
     async def current(self) -> Inventory:
         """The inventory at its newest version (empty, version 0, before the first import)."""
@@ -225,6 +229,25 @@ class Health(Protocol):
 
     async def faults(self) -> Mapping[str, str]:
         """Part → what is wrong with it; empty when all is well. Parts: engine, ari, journal, database, recordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One sheet. Cells are text, numbers, truth values, times, None, or `Unreadable` with the reason.
+
+    `merged` holds ranges of merged cells with their last row, counted from 1: ("A5:B6", 6).
+    """
+
+    name: str
+    rows: Sequence[Sequence[object]]
+    merged: Sequence[tuple[str, int]] = ()
+
+
+class Spreadsheets(Protocol):
+    """Workbooks as tables of cells."""
+
+    def read_sheets(self, path: Path) -> Sequence[Sheet]:
+        """The sheets in order; raises RequestError when the file is no workbook that can be read."""
 
 
 class SoundFiles(Protocol):
