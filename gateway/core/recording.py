@@ -20,19 +20,20 @@ stood still and wakes with everything else cannot alarm by the clock alone; (3) 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
-from urllib.parse import parse_qsl
 
-from gateway.core.call import CelEvent
+from gateway.core.cel import CelEvent
 from gateway.errors import RequestError
 
 State = Literal["capturing", "sealed", "missing"]
 Step = Literal["seal", "lose"]
 SIDES = ("ours", "theirs")
 KINDS = ("talk", "message")
+_RECORDING_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*-(talk|message)")
 
 STEPS: Mapping[tuple[State, Step], State] = {
     ("capturing", "seal"): "sealed",
@@ -55,11 +56,16 @@ def step(state: State, wanted: Step) -> State:
     return after
 
 
+def is_recording_id(text: str) -> bool:
+    """Whether `text` is `<linkedid>-talk` or `<linkedid>-message` and safe as a file name."""
+    return _RECORDING_ID.fullmatch(text) is not None
+
+
 def call_of(recording_id: str) -> tuple[str, str]:
-    """(call id, kind) of a recording id: `<linkedid>-talk` or `<linkedid>-message`."""
-    call_id, _, kind = recording_id.rpartition("-")
-    if not call_id or kind not in KINDS:
+    """(call id, kind) of a recording id; raises RequestError when it is none."""
+    if not is_recording_id(recording_id):
         raise RequestError(f"'{recording_id}' names no recording; expected <call>-talk or <call>-message")
+    call_id, _, kind = recording_id.rpartition("-")
     return call_id, kind
 
 
@@ -80,16 +86,25 @@ class Announced:
 
 
 def announced(event: CelEvent) -> Announced | None:
-    """The RECORDING user event in words; None for every other event. Raises RequestError when it makes no sense."""
+    """The RECORDING user event in words; None for every other event.
+
+    Whatever does not clearly say that a recording began counts as failed: doubt raises an alarm, never a good mark.
+    """
     if event.type != "USER_DEFINED" or event.user_type != "RECORDING":
         return None
-    inner = event.extra.get("extra")
-    facts = dict(parse_qsl(inner, keep_blank_values=True)) if isinstance(inner, str) else event.extra
-    kind, state = str(facts.get("kind", "")), str(facts.get("state", ""))
-    recording_id = str(facts.get("id") or f"{event.linkedid}-{kind}")
-    if kind not in KINDS or state not in {"started", "failed"}:
-        raise RequestError(f"RECORDING event of {event.linkedid} makes no sense: kind '{kind}', state '{state}'")
-    return Announced(recording_id, kind, event.uniqueid, state == "started")
+    recording_id, kind = event.fact("id"), event.fact("kind")
+    if kind not in KINDS:
+        kind = KINDS[0]
+    if not is_recording_id(recording_id):
+        recording_id = f"{event.linkedid}-{kind}"
+    return Announced(recording_id, kind, event.uniqueid, event.fact("state") == "started")
+
+
+def talk_s(kind: str, answered_at: datetime | None, started_at: datetime, ended_at: datetime | None) -> float:
+    """Seconds that a recording must hold: of a talk those from answer to end, of a message any; 0.0 when unknown."""
+    if kind != "talk" or ended_at is None:
+        return 0.0
+    return max(0.0, (ended_at - (answered_at or started_at)).total_seconds())
 
 
 def is_short(length_s: float, talk_s: float) -> bool:
