@@ -9,6 +9,7 @@
     └── PeerError        a peer misbehaved
         ├── EngineError        Asterisk
         ├── StoreError         the database
+        │   └── StoreRefusedError  it answered, and the data do not fit: trying again will not help
         └── SoundError         a recording or a synthesizer
 
 The message of an error is a sentence for the person who can mend it.
@@ -60,6 +61,10 @@ class EngineError(PeerError):
 
 class StoreError(PeerError):
     """The database did not do what it was asked."""
+
+
+class StoreRefusedError(StoreError):
+    """The database answered, and refused what it was given."""
 
 
 class SoundError(PeerError):

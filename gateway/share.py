@@ -1,14 +1,29 @@
-"""Where the texts that are not Python are found: beside the package in an installed wheel, at the top of a checkout."""
+"""Where the files are that are no Python: dial plans, migrations, the example configuration.
+
+In a checkout they are folders of the repository; in an installed wheel they lie in `gateway/_share` (`force-include` in
+`pyproject.toml` puts them there).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_IN_WHEEL = Path(__file__).parent / "_share"
-_IN_CHECKOUT = {"migrations": "db/migrations"}
+from gateway.errors import ConfigError
+
+_PACKAGE = Path(__file__).resolve().parent
+_IN_REPOSITORY = {
+    "dialplans": "dialplans",
+    "migrations": "db/migrations",
+    "dutyline.example.toml": "dutyline.example.toml",
+}
 
 
 def share(name: str) -> Path:
     """The path of `dialplans`, `migrations` or `dutyline.example.toml`."""
-    inside = _IN_WHEEL / name
-    return inside if inside.exists() else Path(__file__).parents[1] / _IN_CHECKOUT.get(name, name)
+    installed = _PACKAGE / "_share" / name
+    if installed.exists():
+        return installed
+    beside = _PACKAGE.parent / _IN_REPOSITORY[name]
+    if beside.exists():
+        return beside
+    raise ConfigError(f"The installation is incomplete: {installed} is missing. Install the package again.")

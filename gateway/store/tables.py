@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -273,6 +274,14 @@ alarms = Table(
     Column("cleared_at", Instant),
     Column("cleared_by", String(64)),
     Index("ix_alarms_raised_at", "raised_at"),
+    Index(
+        "uq_alarms_standing",
+        "code",
+        "subject",
+        unique=True,  # one standing alarm per fault, whoever raises it at the same time
+        sqlite_where=text("cleared_at IS NULL"),
+        postgresql_where=text("cleared_at IS NULL"),
+    ),
 )
 
 # --- people ------------------------------------------------------------------------------------------------------

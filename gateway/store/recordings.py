@@ -1,0 +1,60 @@
+"""Facts about recordings; the sound itself lies in files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from gateway.ports import Row
+from gateway.store import tables
+from gateway.store.statements import Transaction, clipped, insert
+
+_C = tables.recordings.c
+_GET = select(tables.recordings).where(_C.id == bindparam("recording_id"))
+_OF_CALL = select(tables.recordings).where(_C.call_id == bindparam("call_id")).order_by(_C.started_at, _C.id)
+_CAPTURING = select(tables.recordings).where(_C.state.not_in(("sealed", "missing"))).order_by(_C.started_at, _C.id)
+
+
+class SqlRecordingRows:
+    """`ports.RecordingRows`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def save(self, row: Mapping[str, Any]) -> None:
+        """Inserts or updates the columns given, by `id`."""
+        (values,) = clipped(tables.recordings, [dict(row)])
+        changes = {name: value for name, value in values.items() if name != "id"}
+        if changes and await self._transaction.write(
+            update(tables.recordings).where(_C.id == values["id"]).values(changes)
+        ):
+            return
+        statement = insert(tables.recordings, self._transaction.dialect).values({"note": ""} | values)
+        if changes:
+            await self._transaction.write(statement.on_conflict_do_update(index_elements=["id"], set_=changes))
+        else:
+            await self._transaction.write(statement.on_conflict_do_nothing())
+
+    async def get(self, recording_id: str) -> Row | None:
+        """One recording, or None."""
+        return await self._transaction.first(_GET, {"recording_id": recording_id})
+
+    async def of_call(self, call_id: str) -> Sequence[Row]:
+        """Recordings of a call in order of start."""
+        return await self._transaction.read(_OF_CALL, {"call_id": call_id})
+
+    async def search(self, since: datetime | None, until: datetime | None, limit: int) -> Sequence[Row]:
+        """Recordings, newest first."""
+        query = select(tables.recordings).order_by(_C.started_at.desc(), _C.id.desc()).limit(limit)
+        if since is not None:
+            query = query.where(_C.started_at >= since)
+        if until is not None:
+            query = query.where(_C.started_at < until)
+        return await self._transaction.read(query)
+
+    async def capturing(self) -> Sequence[Row]:
+        """Recordings neither sealed nor missing yet, oldest first."""
+        return await self._transaction.read(_CAPTURING)
