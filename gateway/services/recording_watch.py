@@ -1,9 +1,9 @@
 """The growth watch: a recording that stops growing raises its alarm within 5 s, never silence.
 
 It looks at the sizes in live/ twice a second and needs neither the database nor an event for that; the rule itself is
-`core/recording.py`. A file that no longer grows is no alarm when its writer has closed it or its call is over. When that
-cannot be found out in time, it is one: doubt is told, not hidden. `on_stalled` is called before anything is written to
-the database, and alarms that the database cannot take now are kept and tried again.
+`core/recording.py`. A file that no longer grows is no alarm when its writer has closed it or its call is over. When
+this cannot be found out in time, it is one: doubt is told, not hidden. `on_stalled` is called before anything is
+written to the database, and alarms that the database cannot take now are kept and tried again.
 
 A stall that ends with the call stays a standing alarm until a person clears it: there is a hole in the evidence.
 """
