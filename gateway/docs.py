@@ -2,9 +2,10 @@
 
     module docstrings  ──►  the module map       in README.md and README.zh-CN.md, between markers
     gateway/config.py  ──►  the configuration reference there, and dutyline.example.toml
+    dialplans/*.j2     ──►  docker/asterisk/etc: what the container's Asterisk has beyond `asterisk render`
 
-`python -m gateway.docs map|config` writes them; `check` says which are stale and exits with 1. The Chinese of keys and
-rooms stands in `gateway/docs_zh.py`; a key without Chinese is a fault, so the two languages cannot drift apart.
+`python -m gateway.docs map|config|docker` writes them; `check` says which are stale and exits with 1. The Chinese of
+keys and rooms stands in `gateway/docs_zh.py`; a key without Chinese is a fault, so the languages cannot drift apart.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
-from gateway.config import Config, sections
+from gateway.asterisk import conf
+from gateway.config import Config, load, sections
+from gateway.core.inventory import Inventory
 from gateway.docs_zh import HEADER_ZH, KEYS_ZH, MAP_HEADER_ZH, ROOMS_ZH, TABLE_HEADER_ZH
 from gateway.errors import ConfigError
 
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "services", "asterisk", "radio", "audio", "store", "web")  # the order in which a reader meets them
 EXAMPLE = "dutyline.example.toml"
+CONTAINER_ETC = Path("docker/asterisk/etc")
+CONTAINER_TEMPLATES = ("asterisk", "modules", "logger", "rtp", "http", "indications", "cdr", "manager")
+PARTS: Final = frozenset({"map", "config", "docker"})
 SENTENCE_END = re.compile(r"(?<=[.!?])(?<!art\.) (?=[A-Z`<])")
 
 Language = Literal["en", "zh"]
@@ -153,9 +159,36 @@ def between(text: str, marker: str, content: str) -> str:
     return f"{head}{begin}\n{content}\n{end}{tail}"
 
 
+def container_etc(config: Config) -> dict[str, str]:
+    """The container's `/etc/asterisk` without what `dutyline asterisk render` writes, which is included by name."""
+    log_dir = config.run_dir / "log"
+    places = conf.Places(
+        etc_dir=Path("/etc/asterisk"),
+        modules_dir=Path("/usr/lib/asterisk/modules"),  # the image links it there, whatever the architecture
+        engine_data_dir=Path("/usr/share/asterisk"),
+        var_dir=Path("/var/lib/asterisk"),
+        spool_dir=Path("/var/spool/asterisk"),
+        socket_dir=Path("/run/asterisk"),
+        log_dir=log_dir,
+        agi_address=config.asterisk.agi_listen,
+        hep_address=config.asterisk.hep_listen,
+        ari_address=config.asterisk.ari_url.removeprefix("http://"),
+        ari_secret="",
+    )
+    files = conf.render(config, Inventory(), places, CONTAINER_TEMPLATES)
+    for name in conf.EXTERNAL_TEMPLATES:
+        files[f"{name}.conf"] = f"; Written by `dutyline asterisk render`.\n#include dutyline/{name}.conf\n"
+    return files
+
+
 def generated(root: Path, parts: frozenset[str]) -> dict[Path, str]:
-    """What the generated files should hold. `parts`: "map", "config" or both."""
+    """What the generated files should hold. `parts`: any of PARTS."""
     files: dict[Path, str] = {}
+    if "docker" in parts:
+        config = load(root / "docker/gateway/dutyline.toml", {})
+        files |= {root / CONTAINER_ETC / name: text for name, text in container_etc(config).items()}
+    if not parts & {"map", "config"}:
+        return files
     for name, language in READMES.items():
         text = (root / name).read_text(encoding="utf-8")
         if "map" in parts:
@@ -170,22 +203,27 @@ def generated(root: Path, parts: frozenset[str]) -> dict[Path, str]:
 
 def stale(root: Path) -> list[str]:
     """Names of the generated files that are missing or do not hold what they should."""
-    files = generated(root, frozenset({"map", "config"}))
-    return [path.name for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    files = generated(root, PARTS)
+    return [
+        path.relative_to(root).as_posix()
+        for path, text in files.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """`map` and `config` write, `check` compares; the exit code."""
+    """The parts' names write, `check` compares; the exit code."""
     if arguments == ["check"]:
         names = stale(root)
         for name in names:
-            sys.stderr.write(f"{name} is stale: run python -m gateway.docs map, then config\n")
+            sys.stderr.write(f"{name} is stale: run python -m gateway.docs {'|'.join(sorted(PARTS))}\n")
         return 1 if names else 0
-    if arguments in (["map"], ["config"]):
+    if len(arguments) == 1 and arguments[0] in PARTS:
         for path, text in generated(root, frozenset(arguments)).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return 0
-    sys.stderr.write("usage: python -m gateway.docs map|config|check\n")
+    sys.stderr.write("usage: python -m gateway.docs map|config|docker|check\n")
     return 2
 
 

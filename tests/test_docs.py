@@ -22,6 +22,8 @@ def house(tmp_path: Path) -> Path:
     (package / "__init__.py").write_text('"""The whole. More."""\n')
     (package / "core" / "__init__.py").write_text('"""The core: pure. Really."""\n')
     (package / "core" / "line.py").write_text('"""A duty line (art. 9): a | b\nand more. Second sentence."""\n')
+    (tmp_path / "docker/gateway").mkdir(parents=True)
+    (tmp_path / "docker/gateway/dutyline.toml").write_text('[asterisk]\nari_url = "http://127.0.0.1:8088"\n')
     for name in docs.READMES:
         (tmp_path / name).write_text(SKELETON, encoding="utf-8")
     return tmp_path
@@ -103,12 +105,22 @@ def test_between_needs_its_markers(text: str) -> None:
 
 def test_check_notices_staleness_and_writing_ends_it(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert docs.main(["check"], house) == 1
-    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == [*docs.READMES, docs.EXAMPLE]
-    assert docs.main(["map"], house) == 0
-    assert docs.main(["config"], house) == 0
+    named = {line.split()[0] for line in capsys.readouterr().err.splitlines()}
+    assert named > {*docs.READMES, docs.EXAMPLE, "docker/asterisk/etc/modules.conf"}
+    for part in docs.PARTS:
+        assert docs.main([part], house) == 0
     assert docs.main(["check"], house) == 0
     (house / "gateway" / "core" / "call.py").write_text('"""A call."""\n')
     assert docs.main(["check"], house) == 1
+
+
+def test_container_etc_is_the_engine_s_own_configuration(house: Path) -> None:
+    files = docs.container_etc(load(house / "docker/gateway/dutyline.toml", {}))
+    assert "autoload = no" in files["modules.conf"]
+    assert "bindport = 8088" in files["http.conf"]
+    assert "rtpstart = 10000" in files["rtp.conf"]
+    assert "#include dutyline/extensions.conf" in files["extensions.conf"]
+    assert not [name for name, text in files.items() if "password" in text]
 
 
 def test_unknown_verb_is_refused(house: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ ROOMS: Mapping[str, set[str]] = {
     "ports": {"core", "errors"},
     "services": {"core", "ports"} | FOUNDATION,
     "config": {"errors"},
-    "share": set(),
+    "share": {"errors"},
     **{door: {"core", "ports", "services", "config", "share"} | FOUNDATION for door in DOORS},
 }
 
