@@ -24,7 +24,7 @@ MODULES = (
     "res_pjproject", "res_pjsip", "res_pjsip_session", "res_pjsip_acl", "res_pjsip_authenticator_digest",
     "res_pjsip_caller_id", "res_pjsip_diversion", "res_pjsip_dtmf_info", "res_pjsip_empty_info",
     "res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user", "res_pjsip_header_funcs",
-    "res_pjsip_nat", "res_pjsip_pubsub", "res_pjsip_outbound_authenticator_digest", "res_pjsip_registrar",
+    "res_pjsip_nat", "res_pjsip_pubsub", "res_pjsip_outbound_authenticator_digest", "res_pjsip_refer", "res_pjsip_registrar",
     "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "chan_pjsip", "res_rtp_asterisk", "res_srtp", "res_security_log",
     "bridge_simple", "bridge_native_rtp", "bridge_holding", "bridge_softmix",
     "codec_alaw", "codec_ulaw", "codec_a_mu", "codec_g722", "codec_resample", "format_wav", "format_pcm", "format_sln",

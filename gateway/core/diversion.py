@@ -1,0 +1,56 @@
+"""Who sent a call on to us: the whole chain of Diversion (RFC 5806) and History-Info (RFC 7044) of an inbound INVITE.
+
+Asterisk itself reads only the first Diversion header, and no History-Info that is comma-joined; so the chain is read
+from the raw message. Diversion lists the latest diverting number first; History-Info lists numbers in the order in
+which they were tried, with the cause on the entry that followed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gateway.core.sip import SipMessage, parameter, uri_of, user_of
+
+# RFC 4458 / RFC 7044: what a History-Info cause means in the words of Diversion
+_CAUSES = {
+    "302": "unconditional",
+    "486": "user-busy",
+    "408": "no-answer",
+    "480": "deflection",
+    "487": "deflection",
+    "503": "unavailable",
+    "404": "unknown",
+}
+_CAUSE = re.compile(r"[;?&]cause=(\d{3})|Reason=[^&>]*?cause(?:%3D|=)(\d{3})", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Diverting:
+    """One number that sent the call on, and why."""
+
+    number: str
+    reason: str
+    header: str  # Diversion or History-Info
+    raw: str
+
+
+def chain(message: SipMessage) -> tuple[Diverting, ...]:
+    """Every number that diverted the call, latest first; Diversion entries before History-Info entries."""
+    diversions = [
+        Diverting(user_of(value), parameter(value, "reason") or "unknown", "Diversion", value)
+        for value in message.values("diversion")
+    ]
+    return (*diversions, *_history(message.values("history-info")))
+
+
+def _history(entries: list[str]) -> list[Diverting]:
+    """Each entry whose successor says with a cause that the call went on from there."""
+    found = []
+    for entry, successor in zip(entries, entries[1:], strict=False):
+        cause = _CAUSE.search(successor) or _CAUSE.search(entry)
+        if cause is None or uri_of(entry) == uri_of(successor):
+            continue
+        reason = _CAUSES.get(cause[1] or cause[2], f"cause {cause[1] or cause[2]}")
+        found.append(Diverting(user_of(entry), reason, "History-Info", entry))
+    return found[::-1]
