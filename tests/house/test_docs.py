@@ -5,11 +5,17 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from pathlib import Path
+from typing import NoReturn
 
 import click
 import pytest
 
 from gateway import docs
+from gateway.config import load
+from gateway.core.inventory import Inventory
+from gateway.core.registry import register
+from gateway.services.inventory_files import read_rows
 from tests.house.source import ROOT, Source, assert_none, python_files, text_files
 
 READMES = ("README.md", "README.zh-CN.md")
@@ -131,6 +137,28 @@ def test_links_lead_somewhere() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         targets = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
         assert_none([f"{name}: {link}" for link in targets if not ((ROOT / name).parent / link).exists()])
+
+
+class NoSpreadsheets:
+    """The examples are TOML."""
+
+    def read(self, path: Path) -> NoReturn:
+        raise AssertionError(path)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_examples_are_accepted(name: str, tmp_path: Path) -> None:
+    """What a reader copies from the README works: the configuration loads, the inventory is registered."""
+    settings, city = re.findall(r"^```toml\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.S | re.M)
+    (tmp_path / "dutyline.toml").write_text(settings, encoding="utf-8")
+    (tmp_path / "city.toml").write_text(city, encoding="utf-8")
+    config = load(tmp_path / "dutyline.toml", {})
+    found = read_rows(tmp_path / "city.toml", NoSpreadsheets())
+    inventory = register(Inventory(), found.rows, config.sip.realm, found.faults)
+    assert [(line.number, line.owner) for line in inventory.lines] == [
+        ("02283000000", "ours"),
+        ("02223000001", "remote"),
+    ]
 
 
 def test_module_without_docstring_is_found() -> None:
