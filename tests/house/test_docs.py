@@ -142,7 +142,7 @@ def test_links_lead_somewhere() -> None:
 class NoSpreadsheets:
     """The examples are TOML."""
 
-    def read(self, path: Path) -> NoReturn:
+    def read_sheets(self, path: Path) -> NoReturn:
         raise AssertionError(path)
 
 
