@@ -6,8 +6,11 @@ never forwarded. `ours` ends on a phone of our own duty room; `remote` is anothe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
+
+from gateway.core import number as numbers
 
 Owner = Literal["ours", "remote"]
 UNIT_KINDS = (
@@ -107,3 +110,8 @@ class Inventory:
     def own_lines(self) -> tuple[Line, ...]:
         """The duty lines that end in our own duty rooms."""
         return tuple(line for line in self.lines if line.owner == "ours")
+
+
+def home_area_code(own_numbers: Iterable[str]) -> str | None:
+    """The area code of the city, as the first of our own lines that has one says it; completes local numbers."""
+    return next((code for code in map(numbers.area_code_of, own_numbers) if code), None)
