@@ -5,7 +5,7 @@ A `UnitOfWork` is a transaction: leaving its block commits, an exception rolls e
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,8 +68,17 @@ class EventRows(Protocol):
     async def advance(self, node: str, file: str, offset: int, at: datetime) -> None:
         """Moves the checkpoint, in the same transaction as the events before it."""
 
+    async def advance_from(self, node: str, file: str, since: int, offset: int, at: datetime) -> bool:
+        """Moves the checkpoint if it stands at `since`; False (nothing moved) when somebody else moved it."""
+
+    async def quarantined(self) -> int:
+        """How many lines are in quarantine."""
+
     async def of_calls(self, linkedids: Sequence[str]) -> dict[str, list[CelEvent]]:
         """All events of the given calls, in order of time, then offset."""
+
+    async def call_ids(self, after: str, limit: int) -> Sequence[str]:
+        """Linkedids that have events, in order of text, beginning behind `after`."""
 
 
 class CallRows(Protocol):
@@ -90,8 +99,14 @@ class CallRows(Protocol):
     async def get(self, call_id: str) -> Row | None:
         """One call, or None."""
 
+    async def rows(self, call_ids: Sequence[str]) -> Sequence[Row]:
+        """The calls of these ids that exist, in no order."""
+
     async def legs(self, call_id: str) -> Sequence[Row]:
         """Legs of a call in order of start."""
+
+    async def open_legs(self, node: str, before: datetime) -> Sequence[Row]:
+        """Legs of a node that began before an instant and have no end yet."""
 
     async def events(self, call_id: str) -> Sequence[Row]:
         """Events of a call in order of time."""
@@ -212,6 +227,41 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Gives all connections back."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoiledLine:
+    """A journal line that could not be understood as it stands, and why."""
+
+    offset: int
+    raw: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBatch:
+    """Whole lines of one journal file from offset `since` up to `end`, in order.
+
+    `reread`: the file was cut short after it had been stored, so some of these lines may be stored already.
+    """
+
+    node: str
+    file: str
+    since: int
+    end: int
+    events: Sequence[tuple[CelEvent, Mapping[str, Any]]]
+    spoiled: Sequence[SpoiledLine] = ()
+    reread: bool = False
+
+
+class Journal(Protocol):
+    """The facts on local disk, before they are rows."""
+
+    def follow(self, checkpoint: Callable[[str], Awaitable[int]]) -> AsyncGenerator[JournalBatch, None]:
+        """Batches for ever, from each file's checkpoint; asking for the next says that the former is stored."""
+
+    async def append(self, facts: Sequence[Mapping[str, str]]) -> None:
+        """Writes facts of our own, in the fields of CEL, down to the disk; `follow` then gives them like Asterisk's."""
 
 
 class LiveFeed(Protocol):
