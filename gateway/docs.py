@@ -31,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "services", "asterisk", "radio", "audio", "store", "web")  # the order in which a reader meets them
 EXAMPLE = "dutyline.example.toml"
 CONTAINER_ETC = Path("docker/asterisk/etc")
-CONTAINER_TEMPLATES = ("asterisk", "modules", "logger", "rtp", "http", "indications", "cdr", "manager")
 PARTS: Final = frozenset({"map", "config", "docker"})
 SENTENCE_END = re.compile(r"(?<=[.!?])(?<!art\.) (?=[A-Z`<])")
 
@@ -175,7 +174,7 @@ def container_etc(config: Config) -> dict[str, str]:
         ari_address=config.asterisk.ari_url.removeprefix("http://"),
         ari_secret="",
     )
-    files = conf.render(config, Inventory(), places, CONTAINER_TEMPLATES)
+    files = conf.render(config, Inventory(), places)
     for name in conf.EXTERNAL_TEMPLATES:
         files[f"{name}.conf"] = f"; Written by `dutyline asterisk render`.\n#include dutyline/{name}.conf\n"
     return files
