@@ -98,7 +98,9 @@ class Ari:
                 await self.ask("POST", f"/channels/{snoop_id}/play/{snoop_id}", media=f"sound:{sound}")
                 await asyncio.wait_for(played.wait(), within_s)
             except TimeoutError as error:
-                raise EngineError(f"the announcement on channel {channel_id} did not end in {within_s:.0f} s") from error
+                raise EngineError(
+                    f"the announcement on channel {channel_id} did not end in {within_s:.0f} s"
+                ) from error
             finally:
                 await self.hang_up(snoop_id)
 

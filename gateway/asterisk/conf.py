@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.config import Config
 from gateway.core.inventory import Inventory, Line
-from gateway.core.number import presented_forms
+from gateway.core.directory import Directory
 from gateway.share import share
 
 # Only what a recorded, unforwardable call needs; the order is Asterisk's own business.
@@ -39,12 +39,12 @@ MODULES = (
 )  # fmt: skip
 
 _TEMPLATES = (
-    "asterisk", "modules", "logger", "cel", "cel_custom", "pjsip", "features", "rtp", "http", "ari", "manager", "hep",
-    "indications", "cdr", "extensions",
+    "asterisk", "modules", "logger", "cel", "cel_custom", "pjsip", "pjsip_duty", "features", "rtp", "http", "ari", "manager", "hep",
+    "indications", "cdr", "extensions", "extensions_duty",
 )  # fmt: skip
 # Asterisk calls the absence of these an error, though their defaults are what is wanted.
 _DEFAULTS = ("acl", "ccss", "pjproject", "udptl", "websocket_client")
-EXTERNAL_TEMPLATES = ("cel", "cel_custom", "pjsip", "features", "hep", "extensions", "ari")
+EXTERNAL_TEMPLATES = ("cel", "cel_custom", "pjsip", "pjsip_duty", "features", "hep", "extensions", "ari")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,13 @@ class Places:
     ari_secret: str
 
 
-def _line_facts(line: Line, config: Config) -> dict[str, Any]:
+def _line_facts(line: Line, directory: Directory, config: Config) -> dict[str, Any]:
     announce = config.inbound.announce_recording if line.announce_recording is None else line.announce_recording
-    forms = dict.fromkeys(form for number in (line.number, *line.aliases) for form in presented_forms(number))
     return {
         "number": line.number,
         "phones": line.phones,
         "trunk": line.trunk,
-        "forms": tuple(forms),
+        "forms": directory.dial_forms(line),
         "ring_timeout_s": line.ring_timeout_s or config.inbound.ring_timeout_s,
         "announce_recording": int(announce),
     }
@@ -79,6 +78,7 @@ def _line_facts(line: Line, config: Config) -> dict[str, Any]:
 
 def _values(config: Config, inventory: Inventory, places: Places) -> dict[str, Any]:
     ari_host, _, ari_port = places.ari_address.rpartition(":")
+    directory = Directory.of(inventory)
     rtp_first, _, rtp_last = config.sip.rtp_ports.partition("-")
     return {
         **{name: getattr(places, name) for name in Places.__slots__},
@@ -96,16 +96,14 @@ def _values(config: Config, inventory: Inventory, places: Places) -> dict[str, A
         "ari_host": ari_host,
         "ari_port": ari_port,
         "ari_user": config.asterisk.ari_user,
-        "lines": [_line_facts(line, config) for line in inventory.own_lines],
-        "remote_lines": [_line_facts(line, config) for line in inventory.lines if line.owner == "remote"],
+        "lines": [_line_facts(line, directory, config) for line in inventory.own_lines],
+        "remote_lines": [_line_facts(line, directory, config) for line in inventory.lines if line.owner == "remote"],
         "trunks": inventory.trunks,
         "default_trunk": inventory.trunks[0].name if inventory.trunks else "",
     }
 
 
-def render(
-    config: Config, inventory: Inventory, places: Places, names: tuple[str, ...] = _TEMPLATES
-) -> dict[str, str]:
+def render(config: Config, inventory: Inventory, places: Places, names: tuple[str, ...] = _TEMPLATES) -> dict[str, str]:
     """File name → text."""
     environment = Environment(
         loader=FileSystemLoader(share("dialplans")),

@@ -206,12 +206,19 @@ def _apt_state(apt_dir: Path) -> dict[str, str]:
     }
     own = "".join(f'{name} "{value}";\n' for name, value in settings.items())
     (apt_dir / "apt.conf").write_text(acquire + own, encoding="utf-8")
-    return {**os.environ, "APT_CONFIG": str(apt_dir / "apt.conf"), "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+    return {
+        **os.environ,
+        "APT_CONFIG": str(apt_dir / "apt.conf"),
+        "LC_ALL": "C.UTF-8",
+        "DEBIAN_FRONTEND": "noninteractive",
+    }
 
 
 def _download(apt_dir: Path, progress: Progress) -> list[Path]:
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        raise EngineError("the embedded Asterisk needs apt-get and dpkg (Debian); elsewhere use docker/ or external mode")
+        raise EngineError(
+            "the embedded Asterisk needs apt-get and dpkg (Debian); elsewhere use docker/ or external mode"
+        )
     environment = _apt_state(apt_dir)
     progress("reading the package lists")
     _apt(["update", "-q"], environment, progress, "")
@@ -269,7 +276,9 @@ def _unpack(cache_dir: Path, archives: list[Path], progress: Progress) -> Engine
         if not root.exists():
             unpacking.rename(root)
     except subprocess.CalledProcessError as error:
-        raise EngineError(f"{error.cmd[-2]} cannot be unpacked: {error.stderr.decode(errors='replace').strip()}") from error
+        raise EngineError(
+            f"{error.cmd[-2]} cannot be unpacked: {error.stderr.decode(errors='replace').strip()}"
+        ) from error
     finally:
         shutil.rmtree(unpacking, ignore_errors=True)
     pointer = cache_dir / "current.new"
