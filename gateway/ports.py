@@ -90,8 +90,8 @@ class CallRows(Protocol):
     async def set_diversion(self, call_id: str, chain: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the chain of diverting numbers of an inbound call."""
 
-    async def call_of_sip(self, sip_call_id: str) -> str | None:
-        """The call that a SIP Call-ID belongs to, or None."""
+    async def leg_of_sip(self, sip_call_id: str) -> Row | None:
+        """The leg that has this SIP Call-ID, or None."""
 
     async def search(self, wanted: CallFilter) -> Page:
         """Calls, newest first."""
@@ -256,6 +256,10 @@ class JournalBatch:
 
 class Journal(Protocol):
     """The facts on local disk, before they are rows."""
+
+    @property
+    def node(self) -> str:
+        """Whose journal this is; part of every key."""
 
     def follow(self, checkpoint: Callable[[str], Awaitable[int]]) -> AsyncGenerator[JournalBatch, None]:
         """Batches for ever, from each file's checkpoint; asking for the next says that the former is stored."""

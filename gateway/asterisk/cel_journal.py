@@ -6,9 +6,9 @@ Files of a journal folder, and who writes them:
     gateway.json  ourselves, the same fields: ends of channels that a dead engine can no longer write
     cel-<UTC>.json, gateway-<UTC>.json   the same after rotation
 
-A file is known by what it contains, not by its name: by the SHA-256 of its first line (lengthened to the first line feed
-behind byte 64, so that an empty line is no identity). So it stays itself when renamed, copied or restored; before its
-first line feed it is nobody.
+A file is known by what it contains, not by its name: by the SHA-256 of its first line (lengthened to the first line
+feed behind byte 64, so that an empty line is no identity). So it stays itself when renamed, copied or restored; before
+its first line feed it is nobody.
 
 Rotation, with Asterisk writing all the while (a line may still reach the old file after the rename, never after the
 first line in the new one):
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from asyncinotify import Inotify, Mask
+from asyncinotify import Event, Inotify, Mask
 
 from gateway.asterisk.cel import LONGEST_LINE, read_line, whole_lines
 from gateway.errors import EngineError
@@ -126,7 +126,7 @@ class CelJournal:
 
     def __init__(self, folder: Path, node: str, *, gather_s: float = GATHER_S) -> None:
         self._folder = folder
-        self._node = node
+        self.node = node
         self._gather_s = gather_s
         self._open: dict[str, list[_File]] = {}
 
@@ -140,8 +140,10 @@ class CelJournal:
                 changed = {path.name for path in self._folder.iterdir()}
                 while True:
                     for family in FAMILIES:
-                        async for batch in self._read_family(family, changed, checkpoint):
-                            yield batch
+                        for file in self._in_order(family, changed):
+                            while await file.recognise(checkpoint) and (batch := file.take(self.node)):
+                                yield batch
+                                file.place = batch.end
                     changed = await self._changes(inotify)
         finally:
             for files in self._open.values():
@@ -162,20 +164,15 @@ class CelJournal:
                 if live.stat().st_size:
                     live.rename(self._folder / f"{family}-{at:%Y%m%dT%H%M%S%fZ}.json")
 
-    async def _read_family(
-        self, family: str, changed: set[str], checkpoint: Checkpoint
-    ) -> AsyncGenerator[JournalBatch, None]:
-        """Reads what is new in the files of one family, the oldest first, and lets go of those that are finished."""
+    def _in_order(self, family: str, changed: set[str]) -> Iterator[_File]:
+        """The files of a family to be read now, the oldest first; those that are finished once more, then closed."""
         files = self._open[family]
         self._open_new(family, changed)
-        for file in list(files):
-            async for batch in _read(file, self._node, checkpoint):
-                yield batch
+        yield from list(files)
         if not files or not files[-1].head or files[-1].inode != _inode(self._folder / f"{family}.json"):
             return
         while len(files) > 1:  # the live file has its first line, so nobody writes to these any more
-            async for batch in _read(files[0], self._node, checkpoint):
-                yield batch
+            yield files[0]
             os.close(files.pop(0).fd)
 
     def _open_new(self, family: str, changed: set[str]) -> None:
@@ -197,28 +194,21 @@ class CelJournal:
     async def _changes(self, inotify: Inotify) -> set[str]:
         """Waits until something happens to our files; the names of those that changed."""
         while True:
-            event = await inotify.get()
+            event: Event | None = await inotify.get()
             await asyncio.sleep(self._gather_s)
             changed: set[str] = set()
             while event is not None:
                 if event.mask & Mask.Q_OVERFLOW:
                     changed |= {path.name for path in self._folder.iterdir()}
                 elif event.mask & _GONE:
-                    raise EngineError(f"The journal folder {self._folder} was removed or renamed; no event can be stored.")
+                    raise EngineError(
+                        f"The journal folder {self._folder} was removed or renamed; no event can be stored."
+                    )
                 elif event.name is not None:
                     changed.add(event.name.name)
                 event = inotify.sync_get()
             if any(name.startswith(FAMILIES) for name in changed):
                 return changed
-
-
-async def _read(file: _File, node: str, checkpoint: Checkpoint) -> AsyncGenerator[JournalBatch, None]:
-    while await file.recognise(checkpoint):
-        batch = file.take(node)
-        if batch is None:
-            return
-        yield batch
-        file.place = batch.end
 
 
 def _head(fd: int) -> bytes:
