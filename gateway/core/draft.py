@@ -157,9 +157,21 @@ def put(draft: Draft, entry: Entry, faults: list[str]) -> None:
         return
     standing = draft.tables[entry.table]
     if not entry["remove"]:
+        faults += _taken_from_another_line(entry, standing.get(entry.key))
         standing[entry.key] = entry
     elif standing.pop(entry.key, None) is None:
         faults.append(entry.fault(name, f"'{entry[name]}' is not registered, so it cannot be removed; delete the row"))
+
+
+def _taken_from_another_line(phone: Entry, stored: Entry | None) -> Iterator[str]:
+    """A phone is never moved by naming it elsewhere: one slip would silence the line that it rings for."""
+    if phone.table != "phone" or stored is None or phone["line"] is None:
+        return
+    if normalise(stored["line"]) != normalise(phone["line"]):
+        text = (
+            f"'{phone['user']}' is a phone of line {stored['line']} already; remove it there first, or choose another"
+        )
+        yield phone.fault("user", f"{text} user")
 
 
 def merge(inventory: Inventory, rows: Sequence[Row], faults: list[str]) -> Draft:

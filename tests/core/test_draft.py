@@ -113,6 +113,15 @@ def test_the_same_thing_twice_in_a_file_is_a_fault_that_names_both() -> None:
     ]
 
 
+def test_a_phone_is_not_taken_from_another_line_unless_that_line_gives_it_up() -> None:
+    line = Row("line", "f: line!3", {"number": "02283000001", "unit": "CITY", "owner": "ours"})
+    phone = Row("phone", "f: phone!3", {"line": "02283000001", "user": "desk2"})
+    (fault,) = faults_of(line, phone)
+    assert fault.startswith("f: phone!3: user: 'desk2' is a phone of line 02283000000 already; remove it there first")
+    given_up = row("line", True, number="02283000000", unit="CITY", owner="ours")
+    assert faults_of(given_up, row("phone", line="02283000000", user="desk1"), line, phone) == []
+
+
 def test_every_fault_of_a_row_is_told() -> None:
     faults = faults_of(Row("unit", "f: unit!3", {"code": "A B", "kind": "x", "nmae": "y", "remove": "perhaps"}))
     assert [fault.split(": ")[2] for fault in faults] == ["nmae", "code", "name", "kind", "remove"]
