@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from openpyxl import Workbook, load_workbook
-from openpyxl.cell.cell import TYPE_ERROR, TYPE_FORMULA, TYPE_STRING, Cell, MergedCell
+from openpyxl.cell.cell import TYPE_ERROR, TYPE_FORMULA, Cell, MergedCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -95,10 +95,7 @@ def _write(sheet: Worksheet, rows: Iterable[Sequence[str]]) -> int:
     last = 0
     for last, row in enumerate(rows, start=1):
         for column, text in enumerate(row, start=1):
-            cell = sheet.cell(last, column, text or None)
-            if text:
-                cell.data_type = TYPE_STRING  # a text that begins with = is no formula
-            cell.number_format = _AS_TEXT
+            sheet.cell(last, column, text or None).number_format = _AS_TEXT
     return last
 
 

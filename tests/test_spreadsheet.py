@@ -145,6 +145,20 @@ def test_damaged_workbooks_are_refused(tmp_path: Path) -> None:
         spreadsheet.read_sheets(packed(tmp_path, xl__workbook=b"<not xml"))
 
 
+def test_decorations_that_openpyxl_leaves_aside_do_no_harm(tmp_path: Path) -> None:
+    workbook = Workbook()
+    workbook.worksheets[0]["A1"] = "x"
+    path = saved(tmp_path, workbook)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    extension = b'<extLst><ext uri="{CCE6A557-97BC-4b89-ADB6-D9C93CAAB3DF}"/></extLst></worksheet>'
+    files["xl/worksheets/sheet1.xml"] = files["xl/worksheets/sheet1.xml"].replace(b"</worksheet>", extension)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    assert spreadsheet.read_sheets(path)[0].rows == [["x"]]
+
+
 def test_a_workbook_that_grows_out_of_bounds_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, Workbook())
     monkeypatch.setattr(spreadsheet, "LARGEST_UNPACKED_BYTES", 1000)
