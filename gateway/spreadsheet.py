@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.cell.cell import TYPE_ERROR, TYPE_FORMULA, Cell, MergedCell
@@ -40,26 +40,27 @@ _AS_TEXT = "@"
 
 def read_sheets(path: Path) -> list[Sheet]:
     """The sheets of a workbook in order; raises RequestError with what is wrong and what to do."""
-    try:
-        with zipfile.ZipFile(path) as packed:
-            names = packed.namelist()
-            if sum(item.file_size for item in packed.infolist()) > LARGEST_UNPACKED_BYTES:
-                raise RequestError("is too large when unpacked; copy the tables into a new workbook")
-        if "xl/workbook.xml" not in names:
-            raise RequestError("is a packed file but no Excel workbook; save it as .xlsx")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # openpyxl tells which decorations it leaves aside
-            workbook = load_workbook(path)
-    except RequestError:
-        raise
-    except Exception as error:  # openpyxl raises whatever its XML and zip parsers do
-        raise RequestError(
-            f"is damaged and cannot be read as a workbook ({type(error).__name__}); save it again"
-        ) from error
-    try:
+    with path.open("rb") as file:  # ours to close: openpyxl leaves a file open that it cannot understand
+        try:
+            _measure(file)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # openpyxl tells which decorations it leaves aside
+                workbook = load_workbook(file)
+        except RequestError:
+            raise
+        except Exception as error:  # openpyxl raises whatever its XML and zip parsers do
+            kind = type(error).__name__
+            raise RequestError(f"is damaged and cannot be read as a workbook ({kind}); save it again") from error
         return [_sheet(sheet) for sheet in workbook.worksheets]
-    finally:
-        workbook.close()
+
+
+def _measure(file: BinaryIO) -> None:
+    """Looks at the table of contents before anything is unpacked."""
+    with zipfile.ZipFile(file) as packed:
+        if sum(item.file_size for item in packed.infolist()) > LARGEST_UNPACKED_BYTES:
+            raise RequestError("is too large when unpacked; copy the tables into a new workbook")
+        if "xl/workbook.xml" not in packed.namelist():
+            raise RequestError("is a packed file but no Excel workbook; save it as .xlsx")
 
 
 def _sheet(sheet: Worksheet) -> Sheet:
