@@ -1,0 +1,50 @@
+"""Fixtures that more than one room needs: an empty database of each kind, brought to the newest schema."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from gateway.store.migrate import migrate
+from tests.peers.postgres import PostgresPeer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresPeer]:
+    """A running PostgreSQL; only for tests that leave it running."""
+    server = PostgresPeer()
+    server.start()
+    yield server
+    server.stop()
+    server.remove()
+
+
+@pytest.fixture
+async def sqlite_url(tmp_path: Path) -> str:
+    """An SQLite database with our schema."""
+    url = f"sqlite:///{tmp_path}/dutyline.db"
+    await migrate(url)
+    return url
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: PostgresPeer) -> AsyncIterator[str]:
+    """A PostgreSQL database with our schema."""
+    name = f"test_{uuid4().hex}"
+    await _administer(postgres_server, f"CREATE DATABASE {name}")
+    url = postgres_server.url(name)
+    await migrate(url)
+    yield url
+    await _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _administer(server: PostgresPeer, statement: str) -> None:
+    connection = await asyncpg.connect(server.url("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
