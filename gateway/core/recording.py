@@ -46,6 +46,7 @@ FLUSH_S = 32768 / 16000  # one stdio block of 8 kHz 16-bit mono
 LOOK_EVERY_S = 0.5
 ALARM_WITHIN_S = 5.0
 SHORTFALL_S = 2.0
+EVENTS_WITHIN_S = 3600.0
 
 
 def step(state: State, wanted: Step) -> State:
@@ -105,6 +106,17 @@ def talk_s(kind: str, answered_at: datetime | None, started_at: datetime, ended_
     if kind != "talk" or ended_at is None:
         return 0.0
     return max(0.0, (ended_at - (answered_at or started_at)).total_seconds())
+
+
+def fate_of_note(kind: str, call: Mapping[str, object] | None, age_s: float) -> Literal["wait", "drop", "lose"]:
+    """What becomes of a note whose recording neither began nor left a file; it is written before anything rings.
+
+    Of a call that nobody answered there is nothing to record. Of one that was answered, the recording is lost; so it is
+    when the call's events do not come to light within an hour.
+    """
+    if call is None or call["ended_at"] is None:
+        return "wait" if age_s < EVENTS_WITHIN_S else "lose"
+    return "lose" if kind == "talk" and call["answered_at"] is not None else "drop"
 
 
 def is_short(length_s: float, talk_s: float) -> bool:

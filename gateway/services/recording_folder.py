@@ -38,17 +38,18 @@ class RecordingFolder:
         """Where recordings are captured."""
         return self.root / "live"
 
+    def names(self) -> set[str]:
+        """Every recording of which live/ holds a file or a note; raises OSError."""
+        return {recording_id for path in self.live.iterdir() if (recording_id := _named(path.name)[0])}
+
     def sizes(self) -> dict[str, tuple[int, ...]]:
-        """Bytes per side of every recording in live/, 0 for a side that is not there; raises OSError."""
+        """Bytes per side of every recording that has a file in live/, 0 for a side that has none; raises OSError."""
         found: dict[str, dict[str, int]] = {}
         with os.scandir(self.live) as entries:
             for entry in entries:
                 recording_id, side = _named(entry.name)
-                if not recording_id:
-                    continue
-                bytes_of = found.setdefault(recording_id, dict.fromkeys(SIDES, 0))
                 if side:
-                    bytes_of[side] = _size(entry)
+                    found.setdefault(recording_id, dict.fromkeys(SIDES, 0))[side] = _size(entry)
         return {recording_id: tuple(bytes_of.values()) for recording_id, bytes_of in found.items()}
 
     def captured(self, recording_id: str) -> dict[str, Path]:

@@ -1,9 +1,10 @@
 """The growth watch: a recording that stops growing raises its alarm within 5 s, never silence.
 
-It looks at the sizes in live/ twice a second and needs neither the database nor an event for that; the rule itself is
-`core/recording.py`. A file that no longer grows is no alarm when its writer has closed it or its call is over. When
-this cannot be found out in time, it is one: doubt is told, not hidden. `on_stalled` is called before anything is
-written to the database, and alarms that the database cannot take now are kept and tried again.
+Twice a second it looks at the sizes in live/ and at what the engine says has begun (which must have a file). That
+needs neither the database nor an event; the rule itself is `core/recording.py`. A file that no longer grows is no alarm
+when its writer has closed it or its call is over. When this cannot be found out in time, it is one: doubt is told, not
+hidden. `on_stalled` is called before anything is written to the database, and alarms that the database cannot take now
+are kept and tried again.
 
 A stall that ends with the call stays a standing alarm until a person clears it: there is a hole in the evidence.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,7 @@ class GrowthWatch:
         sounds: SoundFiles,
         feed: LiveFeed,
         folder: Path,
+        begun: Callable[[], Iterable[str]],
         is_call_alive: Callable[[str], Awaitable[bool]],
         on_stalled: Callable[[str, str], Awaitable[None]],
         stalled_after_s: float,
@@ -63,6 +65,7 @@ class GrowthWatch:
         self._sounds = sounds
         self._feed = feed
         self._folder = RecordingFolder(folder)
+        self._begun = begun
         self._is_call_alive = is_call_alive
         self._on_stalled = on_stalled
         self._limit_s = rules.stall_limit_s(stalled_after_s)
@@ -102,7 +105,8 @@ class GrowthWatch:
     async def look(self, elapsed_s: float) -> None:
         """One look, `elapsed_s` after the one before."""
         await self._list()
-        seen = rules.look(self._growths, self._sizes, elapsed_s, self._limit_s)
+        nothing_yet = {recording_id: (0,) * len(rules.SIDES) for recording_id in self._begun()}
+        seen = rules.look(self._growths, nothing_yet | self._sizes, elapsed_s, self._limit_s)
         self._growths = seen.growths
         for recording_id in seen.resumed:
             self._note("recording_stalled", recording_id, None)
@@ -175,10 +179,13 @@ class GrowthWatch:
             for news in untold:
                 if news.alarm is None:
                     changed = await uow.alarms.clear(news.code, news.subject, "gateway", news.at)
+                    told_as: dict[str, object] = {"cleared": True}
                 else:
-                    changed = await uow.alarms.raise_(news.code, news.alarm[0], news.subject, news.alarm[1], news.at)
+                    severity, detail = news.alarm
+                    changed = await uow.alarms.raise_(news.code, severity, news.subject, detail, news.at)
+                    told_as = {"severity": severity, "detail": detail}
                 if changed:
-                    told.append({"code": news.code, "subject": news.subject, "cleared": news.alarm is None})
+                    told.append({"code": news.code, "subject": news.subject, **told_as})
         del self._untold[: len(untold)]
         if not self._untold:
             self._something_to_tell.clear()

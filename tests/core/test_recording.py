@@ -96,6 +96,24 @@ def test_a_recording_is_short_when_it_lacks_more_than_two_seconds_of_the_talk() 
     assert recording.talk_s("message", answered, AT, ended) == 0.0, "a message is as long as the caller speaks"
 
 
+@pytest.mark.parametrize(
+    ("kind", "answered", "over", "age_s", "fate"),
+    [
+        ("talk", True, True, 60, "lose"),
+        ("talk", False, True, 60, "drop"),
+        ("message", False, True, 60, "drop"),
+        ("talk", False, False, 60, "wait"),
+        ("talk", None, None, 60, "wait"),
+        ("talk", None, None, 3601, "lose"),
+    ],
+)
+def test_a_note_without_a_recording(
+    kind: str, answered: bool | None, over: bool | None, age_s: float, fate: str
+) -> None:
+    call = None if over is None else {"answered_at": AT if answered else None, "ended_at": AT if over else None}
+    assert recording.fate_of_note(kind, call, age_s) == fate
+
+
 # --- the growth watch --------------------------------------------------------------------------------------------
 
 

@@ -1,15 +1,35 @@
-"""A store in memory for the stories of recordings: a transaction is a copy that takes the place of the original."""
+"""The world of the stories of recordings: real files, a store in memory, the calls that are alive.
+
+A transaction of the store is a copy that takes the place of the original when it is committed.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import hashlib
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
+from gateway.audio import wav
+from gateway.audio.files import PydubSoundFiles
+from gateway.core.cel import CelEvent
 from gateway.errors import StoreError
 from gateway.ports import Row, Store, UnitOfWork
+from gateway.services.recordings import Recordings
+
+CALL = "node1-1795438801.6"
+TALK = f"{CALL}-talk"
+BEGUN = datetime.fromtimestamp(1795438803, UTC)  # 2026-11-23 13:00:03 UTC
+CHANNEL = CALL
+LEG_CHANNEL = "node1-1795438802.7"
+DAY = "2026/11/23"
+NOW = BEGUN + timedelta(minutes=10)
+LONG_AGO = 1795438000
 
 
 class RecordingRows:
@@ -103,9 +123,110 @@ class Feed:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Mapping[str, Any]]] = []
+        self._news = asyncio.Event()
 
     def publish(self, kind: str, data: Mapping[str, Any]) -> None:
         self.told.append((kind, data))
+        self._news.set()
+
+    async def until(self, kind: str) -> None:
+        """Waits until news of a kind has been told."""
+        while not any(told == kind for told, _ in self.told):
+            self._news.clear()
+            await self._news.wait()
+
+    @property
+    def alarms(self) -> list[tuple[str, str]]:
+        """(code, subject) of the alarms told."""
+        return [(data["code"], data["subject"]) for kind, data in self.told if kind == "alarm"]
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, Mapping[str, Any]]]]:
         raise NotImplementedError("nobody watches here")
+
+
+class World:
+    """A recordings folder, a store, and the calls that are alive."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "recordings"
+        (self.root / "live").mkdir(parents=True)
+        self.store = MemoryStore()
+        self.feed = Feed()
+        self.alive: set[str] = set()
+        self.pauses: list[float] = []
+        self.sounds = PydubSoundFiles(root / "cache")
+        self.recordings = self.started()
+
+    def started(self) -> Recordings:
+        """The gateway's part, newly started."""
+        return Recordings(
+            store=self.store.port(),
+            sounds=self.sounds,
+            feed=self.feed,
+            folder=self.root,
+            is_call_alive=self.is_call_alive,
+            pause=self.pause,
+        )
+
+    async def is_call_alive(self, call_id: str) -> bool:
+        return call_id in self.alive
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    async def happened(self, *events: CelEvent) -> None:
+        async with self.store.begin() as uow:
+            await self.recordings.on_events(uow, events)
+
+    def captured(
+        self, side: str, seconds: float = 10.0, *, cut: bool = False, end: str = "wav", name: str = TALK
+    ) -> Path:
+        rate_hz = 16000 if end == "wav16" else 8000
+        samples = bytes([len(side), 1]) * round(seconds * rate_hz)
+        path = self.root / "live" / f"{name}-{side}.{end}"
+        path.write_bytes(wav.header(rate_hz, 1, 0 if cut else len(samples)) + samples)
+        touch(path, LONG_AGO if cut else NOW.timestamp())
+        return path
+
+    def noted(self, name: str = TALK) -> Path:
+        path = self.root / "live" / f"{name}.call"
+        path.write_text(f"id={name}&kind=talk&line=02283000000&dialled=02283000000&caller=02223000001\n")
+        return path
+
+    def call(self, *, answered_s: float | None, ended_s: float) -> None:
+        self.store.tables.calls.rows[CALL] = {
+            "answered_at": None if answered_s is None else BEGUN + timedelta(seconds=answered_s),
+            "ended_at": BEGUN + timedelta(seconds=ended_s),
+        }
+
+    def row(self, name: str = TALK) -> dict[str, Any]:
+        return self.store.tables.recordings.rows[name]
+
+    @property
+    def alarms(self) -> set[tuple[str, str]]:
+        return set(self.store.tables.alarms.alarms)
+
+    def files(self) -> list[str]:
+        return sorted(path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
+
+
+def event(type_: str, /, *, after_s: float = 0, channel: str = CHANNEL, user: str = "", **facts: object) -> CelEvent:
+    at = BEGUN + timedelta(seconds=after_s)
+    return CelEvent("node1", "cel.json", 0, at, type_, user, "PJSIP/x-00000001", channel, CALL, extra=facts)
+
+
+def started(**facts: object) -> CelEvent:
+    return event("USER_DEFINED", user="RECORDING", **{"id": TALK, "kind": "talk", "state": "started", **facts})
+
+
+HANGUP = event("HANGUP", after_s=10)
+OVER = event("LINKEDID_END", after_s=10.1)
+
+
+def touch(path: Path, at: float = NOW.timestamp()) -> None:
+    """As if last written at `at`; without it, just now."""
+    os.utime(path, (at, at))
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -43,6 +43,7 @@ class World:
         self.feed = Feed()
         self.sounds = PydubSoundFiles(root / "cache")
         self.alive = True
+        self.begun: set[str] = set()
         self.engine_fails = False
         self.stalled: list[tuple[str, str]] = []
         self.watch = GrowthWatch(
@@ -50,6 +51,7 @@ class World:
             sounds=self.sounds,
             feed=self.feed,
             folder=self.root,
+            begun=lambda: self.begun,
             is_call_alive=self.is_call_alive,
             on_stalled=self.on_stalled,
             stalled_after_s=4.0,
@@ -109,7 +111,9 @@ async def test_a_recording_that_stops_growing_alarms_is_announced_and_clears_whe
     await world.pass_s(0.5)
     assert world.stalled == [(CALL, TALK)]
     assert world.store.tables.alarms.alarms == {("recording_stalled", TALK): "critical"}
-    assert world.feed.told == [("alarm", {"code": "recording_stalled", "subject": TALK, "cleared": False})]
+    assert [(kind, data["code"], data["severity"]) for kind, data in world.feed.told] == [
+        ("alarm", "recording_stalled", "critical")
+    ]
     await world.pass_s(10.0)
     assert len(world.stalled) == 1, "said once"
     world.grow()
@@ -127,8 +131,11 @@ async def test_one_side_that_stops_alarms(world: World) -> None:
     assert world.alarms == {("recording_stalled", TALK)}
 
 
-async def test_a_recording_of_which_only_the_note_exists_alarms(world: World) -> None:
+async def test_a_note_alone_is_no_recording_yet_but_what_has_begun_needs_a_file(world: World) -> None:
     (world.live / f"{TALK}.call").write_text(f"id={TALK}")
+    await world.pass_s(60.0)
+    assert not world.alarms, "it rings"
+    world.begun.add(TALK)
     await world.pass_s(4.5)
     assert world.alarms == {("recording_stalled", TALK)}
 
