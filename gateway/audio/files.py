@@ -76,6 +76,7 @@ class PydubSoundFiles:
         self._cache_dir = cache_dir
         self._readers = ThreadPoolExecutor(2, "sound-read", _become_background)
         self._mixers = ThreadPoolExecutor(2, "sound-mix", _become_background)
+        self._ending = threading.Event()
         self._being_made: dict[Path, asyncio.Future[str]] = {}
         cache_dir.mkdir(parents=True, exist_ok=True)
         for part in cache_dir.glob("*.part"):  # left by a process that was killed
@@ -83,7 +84,8 @@ class PydubSoundFiles:
                 part.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Lets running work end; what waits is dropped."""
+        """Ends the work: what is being made is given up within a second or so, what waits is dropped."""
+        self._ending.set()
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._mixers.shutdown(wait=True, cancel_futures=True)
 
@@ -114,7 +116,9 @@ class PydubSoundFiles:
         target = self._cache_dir / f"{await self._read(_fingerprint, *sides)}.{form}"
         making = self._being_made.get(target)
         if making is None:
-            making = asyncio.get_running_loop().run_in_executor(self._mixers, _make_once, *sides, form, target)
+            making = asyncio.get_running_loop().run_in_executor(
+                self._mixers, _make_once, *sides, form, target, self._ending
+            )
             self._being_made[target] = making
             making.add_done_callback(lambda made: self._forget(target, made))
         return await asyncio.shield(making)
@@ -182,11 +186,18 @@ def _mix(ours: Path | None, theirs: Path | None, found: Mapping[Path, wav.Wav], 
                 source[0].close()
 
 
+def _until(ending: threading.Event, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if ending.is_set():
+            raise SoundError("the gateway is stopping; ask again when it runs")
+        yield piece
+
+
 def _total_frames(found: Mapping[Path, wav.Wav], rate_hz: int) -> int:
     return max(side.frames * rate_hz // side.rate_hz for side in found.values())
 
 
-def _make_once(ours: Path | None, theirs: Path | None, form: str, target: Path) -> str:
+def _make_once(ours: Path | None, theirs: Path | None, form: str, target: Path, ending: threading.Event) -> str:
     if target.is_file():
         return str(target)
     found = {path: wav.inspect(path) for path in (ours, theirs) if path}
@@ -197,7 +208,7 @@ def _make_once(ours: Path | None, theirs: Path | None, form: str, target: Path) 
     descriptor, part = tempfile.mkstemp(prefix=target.stem, suffix=".part", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as sink:
-            pieces = _mix(ours, theirs, found, rate_hz)
+            pieces = _until(ending, _mix(ours, theirs, found, rate_hz))
             if form == "wav":
                 sink.write(wav.header(rate_hz, 2, total * 4))
                 for piece in pieces:

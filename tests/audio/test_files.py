@@ -8,7 +8,7 @@ import os
 import subprocess
 import threading
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -187,6 +187,26 @@ async def test_a_converter_that_fails_is_quoted(
     monkeypatch.setattr(files, "FORMS", {"opus": ("-c:a", "no-such-codec", "-f", "ogg")})
     with pytest.raises(SoundError, match="no-such-codec"):
         await sounds.mixed(record(tmp_path / "o.wav", 90.0, 500), None, "opus")
+
+
+async def test_closing_gives_up_what_is_being_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    door = PydubSoundFiles(tmp_path / "cache")
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+    mix = files._mix
+
+    def slowly(*arguments: object) -> Iterator[bytes]:
+        for piece in mix(*arguments):
+            loop.call_soon_threadsafe(begun.set)
+            assert door._ending.wait(20)
+            yield piece
+
+    monkeypatch.setattr(files, "_mix", slowly)
+    making = asyncio.ensure_future(door.mixed(record(tmp_path / "o.wav", 1.0, 500), None, "opus"))
+    await begun.wait()
+    door.close()
+    with pytest.raises(SoundError, match="stopping"):
+        await making
+    assert not list((tmp_path / "cache").iterdir())
 
 
 async def test_peaks_share_one_span_of_time(sounds: PydubSoundFiles, tmp_path: Path) -> None:
