@@ -171,6 +171,11 @@ class Config(_Section):
         return self.data_dir / "journal"
 
     @property
+    def sip_journal_dir(self) -> Path:
+        """The keeper's journal of raw SIP."""
+        return self.journal_dir / "sip"
+
+    @property
     def run_dir(self) -> Path:
         """Rendered engine configuration, sockets and process ids; private."""
         return self.data_dir / "run"

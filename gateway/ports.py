@@ -10,13 +10,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.core.call import Call, CelEvent
 from gateway.core.forwarding import ForwardAttempt
 from gateway.core.inventory import Inventory
 
 Row = Mapping[str, Any]
+Fact = TypeVar("Fact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ class SpoiledLine:
 
 
 @dataclass(frozen=True, slots=True)
-class JournalBatch:
+class JournalBatch(Generic[Fact]):
     """Whole lines of one journal file from offset `since` up to `end`, in order.
 
     `reread`: the file was cut short after it had been stored, so some of these lines may be stored already.
@@ -249,20 +250,24 @@ class JournalBatch:
     file: str
     since: int
     end: int
-    events: Sequence[tuple[CelEvent, Mapping[str, Any]]]
+    events: Sequence[tuple[Fact, Mapping[str, Any]]]
     spoiled: Sequence[SpoiledLine] = ()
     reread: bool = False
 
 
-class Journal(Protocol):
-    """The facts on local disk, before they are rows."""
+class FollowedJournal(Protocol[Fact]):
+    """Facts on local disk that somebody writes and we read."""
 
     @property
     def node(self) -> str:
         """Whose journal this is; part of every key."""
 
-    def follow(self, checkpoint: Callable[[str], Awaitable[int]]) -> AsyncGenerator[JournalBatch, None]:
+    def follow(self, checkpoint: Callable[[str], Awaitable[int]]) -> AsyncGenerator[JournalBatch[Fact], None]:
         """Batches for ever, from each file's checkpoint; asking for the next says that the former is stored."""
+
+
+class Journal(FollowedJournal[CelEvent], Protocol):
+    """The facts on local disk, before they are rows."""
 
     async def append(self, facts: Sequence[Mapping[str, str]]) -> None:
         """Writes facts of our own, in the fields of CEL, down to the disk; `follow` then gives them like Asterisk's."""

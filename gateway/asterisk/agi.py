@@ -1,12 +1,12 @@
 """FastAGI (pyst2): Asterisk's one short question of an inbound call, answered from memory.
 
-The dialplan asks from a channel pair beside the call and waits 1 s at most, so nothing here can hold a caller. The answer
-is one text in the caller channel's shared variable TREATMENT:
+The dialplan asks from a channel pair beside the call and waits 1 s at most, so nothing here can hold a caller. The
+answer is one text in the caller channel's shared variable TREATMENT:
 
     ok|announce recording 0/1|ring seconds|display name, percent-encoded
 
-pyst2's AGI is subclassed: its constructor installs a signal handler and prints every line to stderr, and its FastAGI server
-cannot be imported on Python 3. The protocol itself is pyst2's.
+pyst2's AGI is subclassed: its constructor installs a signal handler and prints every line to stderr, and its FastAGI
+server cannot be imported on Python 3. The protocol itself is pyst2's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Conversation(AGI):  # type: ignore[misc]  # pyst2 ships no types
         self.stdout = outgoing
         self.stderr = _Silence()
         self._got_sighup = False
-        self.env = {}
+        self.env: dict[str, str] = {}
         self._get_agi_env()
 
     def question(self) -> Question:

@@ -1,7 +1,7 @@
 """ARI over aiohttp: what the gateway asks of a running Asterisk, and the events of its one application.
 
-Only the account of this gateway may write. Nothing here is on the path of a caller: when ARI is away, duty lines ring and
-are recorded all the same.
+Only the account of this gateway may write. Nothing here is on the path of a caller: when ARI is away, duty lines ring
+and are recorded all the same.
 """
 
 from __future__ import annotations

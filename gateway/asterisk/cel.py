@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from gateway.core.cel import CelEvent, cel_event
@@ -56,8 +57,12 @@ def _line_count(lines: list[bytes], first: int) -> int:
 
 
 def _is_end(line: bytes) -> bool:
-    """Whether an event ends here: the last field, `eventextra`, is empty or JSON, so it never ends in a backslash."""
-    return line.endswith(b'"}') and not line.endswith(b'\\"}')
+    """Whether an event ends here and not a part of a value.
+
+    The last field, `eventextra`, is empty or JSON: it never ends in a backslash (`\\"}` is a value's own quotation mark)
+    nor in a colon (`:"}` begins a value with a brace).
+    """
+    return line.endswith(b'"}') and not line.endswith((b'\\"}', b':"}'))
 
 
 def read_line(line: bytes, *, node: str, file: str, offset: int) -> tuple[CelEvent, dict[str, Any], str]:
@@ -83,7 +88,10 @@ def line_fields(text: str) -> dict[str, Any]:
     """Name → value of a line's fields. Raises ValueError."""
     escapes = text.count("\\")
     if escapes == 0 or (escapes == text.count('\\"') and "\\\\" not in text):
-        return _json_fields(text)  # here JSON means the same, and C is faster than a regular expression
+        # JSON means the same here, and C is faster than a regular expression. A value that ends in a backslash looks
+        # so too; it is told by the error: behind the next quotation mark a name stands, and JSON allows none there.
+        with suppress(ValueError):
+            return _json_fields(text)
     fields = _written_fields(text)
     return _json_fields(text) if fields is None else fields
 

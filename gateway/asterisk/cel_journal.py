@@ -33,10 +33,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 from asyncinotify import Event, Inotify, Mask
 
 from gateway.asterisk.cel import LONGEST_LINE, read_line, whole_lines
+from gateway.core.cel import CelEvent
 from gateway.errors import EngineError
 from gateway.ports import JournalBatch, SpoiledLine
 
@@ -44,20 +46,28 @@ GATHER_S = 0.03  # events of one moment become one transaction
 CHUNK = 262_144  # bytes: the longest transaction when catching up
 SHORTEST_HEAD = 64
 LONGEST_HEAD = 1_048_576
-FAMILIES = ("cel", "gateway")
 
-_WATCHED = Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.MOVE_SELF
-_GONE = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.IGNORED
+# The end of a folder is not told (DELETE_SELF) while we hold one of its files open; that a file went is.
+_WATCHED = Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO | Mask.DELETE | Mask.DELETE_SELF | Mask.MOVE_SELF
 
 Checkpoint = Callable[[str], Awaitable[int]]
+Fact = TypeVar("Fact")
+Fact_co = TypeVar("Fact_co", covariant=True)
+
+
+class LineReader(Protocol[Fact_co]):
+    """Makes a fact of a line: the fact, the line's fields, and what was amiss ("" for nothing); raises ValueError."""
+
+    def __call__(self, line: bytes, *, node: str, file: str, offset: int) -> tuple[Fact_co, Mapping[str, Any], str]: ...
 
 
 @dataclass(slots=True)
-class _File:
+class _File(Generic[Fact]):
     """A file that is being read."""
 
     fd: int
     inode: tuple[int, int]
+    read: LineReader[Fact]
     head: bytes = b""
     key: str = ""
     place: int = 0
@@ -82,7 +92,7 @@ class _File:
         self.searched = self.place
         return True
 
-    def take(self, node: str) -> JournalBatch | None:
+    def take(self, node: str) -> JournalBatch[Fact] | None:
         """The next whole lines, or None when there is none yet."""
         data = os.pread(self.fd, CHUNK, self.place)
         last = data.rfind(b"\n")
@@ -97,12 +107,12 @@ class _File:
         spoiled = (SpoiledLine(self.place, data[:LONGEST_LINE], reason),)
         return JournalBatch(node, self.key, self.place, end, (), spoiled, self.reread)
 
-    def _batch(self, node: str, data: bytes) -> JournalBatch:
+    def _batch(self, node: str, data: bytes) -> JournalBatch[Fact]:
         events, spoiled = [], []
         for offset, line in whole_lines(data):
             at = self.place + offset
             try:
-                event, raw, amiss = read_line(line, node=node, file=self.key, offset=at)
+                event, raw, amiss = self.read(line, node=node, file=self.key, offset=at)
             except ValueError as error:
                 spoiled.append(SpoiledLine(at, line[:LONGEST_LINE], str(error)))
                 continue
@@ -121,25 +131,35 @@ class _File:
         return None
 
 
-class CelJournal:
-    """`ports.Journal` over a folder that Asterisk writes to."""
+class JournalFolder(Generic[Fact]):
+    """`ports.FollowedJournal` over a folder: the files of some families, each line made a fact by `read_line`."""
 
-    def __init__(self, folder: Path, node: str, *, gather_s: float = GATHER_S) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        node: str,
+        families: tuple[str, ...],
+        read_line: LineReader[Fact],
+        *,
+        gather_s: float = GATHER_S,
+    ) -> None:
+        self._families = families
+        self._read_line = read_line
         self._folder = folder
         self.node = node
         self._gather_s = gather_s
-        self._open: dict[str, list[_File]] = {}
+        self._open: dict[str, list[_File[Fact]]] = {}
 
-    async def follow(self, checkpoint: Checkpoint) -> AsyncGenerator[JournalBatch, None]:
+    async def follow(self, checkpoint: Checkpoint) -> AsyncGenerator[JournalBatch[Fact], None]:
         """Batches for ever, from each file's checkpoint; asking for the next says that the former is stored."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._open = {family: [] for family in FAMILIES}
+        self._open = {family: [] for family in self._families}
         try:
             with Inotify(sync_timeout=0) as inotify:
                 inotify.add_watch(self._folder, _WATCHED)  # first watch, then look: nothing falls in between
                 changed = {path.name for path in self._folder.iterdir()}
                 while True:
-                    for family in FAMILIES:
+                    for family in self._families:
                         for file in self._in_order(family, changed):
                             while await file.recognise(checkpoint) and (batch := file.take(self.node)):
                                 yield batch
@@ -151,14 +171,9 @@ class CelJournal:
                     os.close(file.fd)
             self._open = {}
 
-    async def append(self, facts: Sequence[Mapping[str, str]]) -> None:
-        """Writes facts of our own down to the disk, each as a line that `follow` will give."""
-        lines = "".join(json.dumps(fact, ensure_ascii=False, separators=(",", ":")) + "\n" for fact in facts)
-        await asyncio.to_thread(_append, self._folder / "gateway.json", lines.encode())
-
     def rotate(self, at: datetime) -> None:
         """Renames the files that hold something, so that new ones begin."""
-        for family in FAMILIES:
+        for family in self._families:
             live = self._folder / f"{family}.json"
             with suppress(FileNotFoundError):  # nothing was written yet: nothing to rename
                 if live.stat().st_size:
@@ -187,9 +202,9 @@ class CelJournal:
                 if any(file.inode == inode for file in files):
                     os.close(fd)
                 elif name in rotated and files and files[-1].inode == _inode(self._folder / f"{family}.json"):
-                    files.insert(len(files) - 1, _File(fd, inode))
+                    files.insert(len(files) - 1, _File(fd, inode, self._read_line))
                 else:
-                    files.append(_File(fd, inode))
+                    files.append(_File(fd, inode, self._read_line))
 
     async def _changes(self, inotify: Inotify) -> set[str]:
         """Waits until something happens to our files; the names of those that changed."""
@@ -200,15 +215,25 @@ class CelJournal:
             while event is not None:
                 if event.mask & Mask.Q_OVERFLOW:
                     changed |= {path.name for path in self._folder.iterdir()}
-                elif event.mask & _GONE:
-                    raise EngineError(
-                        f"The journal folder {self._folder} was removed or renamed; no event can be stored."
-                    )
                 elif event.name is not None:
                     changed.add(event.name.name)
                 event = inotify.sync_get()
-            if any(name.startswith(FAMILIES) for name in changed):
+            if not self._folder.is_dir():
+                raise EngineError(f"The journal folder {self._folder} was removed or renamed; no event can be stored.")
+            if any(name.startswith(self._families) for name in changed):
                 return changed
+
+
+class CelJournal(JournalFolder[CelEvent]):
+    """`ports.Journal` over the folder that Asterisk writes its CEL to."""
+
+    def __init__(self, folder: Path, node: str, *, gather_s: float = GATHER_S) -> None:
+        super().__init__(folder, node, ("cel", "gateway"), read_line, gather_s=gather_s)
+
+    async def append(self, facts: Sequence[Mapping[str, str]]) -> None:
+        """Writes facts of our own down to the disk, each as a line that `follow` will give."""
+        lines = "".join(json.dumps(fact, ensure_ascii=False, separators=(",", ":")) + "\n" for fact in facts)
+        await asyncio.to_thread(_append, self._folder / "gateway.json", lines.encode())
 
 
 def _head(fd: int) -> bytes:

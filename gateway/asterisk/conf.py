@@ -1,7 +1,7 @@
 """The engine's configuration: templates in `dialplans/`, filled with the inventory, written into a private folder.
 
-Rendering is a pure function of (configuration, inventory, ports); writing happens only when something changed, each file
-by write-and-rename, so Asterisk never reads half a file. `audit.py` reads the result back and looks for open ways.
+Rendering is a pure function of (configuration, inventory, places); writing happens only when something changed, each
+file by write-and-rename, so Asterisk never reads half a file. `audit.py` reads the result back and looks for open ways.
 """
 
 from __future__ import annotations
@@ -14,37 +14,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.config import Config
-from gateway.core.inventory import Inventory, Line
 from gateway.core.directory import Directory
+from gateway.core.inventory import Inventory, Line
 from gateway.share import share
 
-# Only what a recorded, unforwardable call needs; the order is Asterisk's own business.
-MODULES = (
-    "res_timing_timerfd", "res_sorcery_config", "res_sorcery_memory", "res_sorcery_astdb", "pbx_config",
-    "res_pjproject", "res_pjsip", "res_pjsip_session", "res_pjsip_acl", "res_pjsip_authenticator_digest",
-    "res_pjsip_caller_id", "res_pjsip_diversion", "res_pjsip_dtmf_info", "res_pjsip_empty_info",
-    "res_pjsip_endpoint_identifier_ip", "res_pjsip_endpoint_identifier_user", "res_pjsip_header_funcs",
-    "res_pjsip_nat", "res_pjsip_pubsub", "res_pjsip_outbound_authenticator_digest", "res_pjsip_refer", "res_pjsip_registrar",
-    "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "chan_pjsip", "res_rtp_asterisk", "res_srtp", "res_security_log",
-    "bridge_simple", "bridge_native_rtp", "bridge_holding", "bridge_softmix",
-    "codec_alaw", "codec_ulaw", "codec_a_mu", "codec_g722", "codec_resample", "format_wav", "format_pcm", "format_sln",
-    "app_dial", "app_stack", "app_exec", "app_playback", "app_playtones", "app_mixmonitor", "app_originate",
-    "app_waitforcond", "app_waitforsilence", "app_celgenuserevent", "app_verbose",
-    "func_callerid", "func_channel", "func_cut", "func_dialplan", "func_env", "func_global", "func_groupcount",
-    "func_logic", "func_pjsip_aor", "func_pjsip_contact", "func_pjsip_endpoint", "func_strings", "func_uri",
-    "res_speech", "res_agi", "res_cdrel_custom", "cel_custom", "res_hep", "res_hep_pjsip",
-    "res_http_websocket", "res_websocket_client", "res_stasis", "res_stasis_snoop", "res_stasis_recording", "res_stasis_playback",
-    "res_stasis_answer", "app_stasis", "res_ari", "res_ari_model", "res_ari_asterisk", "res_ari_channels",
-    "res_ari_endpoints", "res_ari_events", "res_ari_playbacks", "res_ari_bridges", "res_ari_applications",
-)  # fmt: skip
-
 _TEMPLATES = (
-    "asterisk", "modules", "logger", "cel", "cel_custom", "pjsip", "pjsip_duty", "features", "rtp", "http", "ari", "manager", "hep",
-    "indications", "cdr", "extensions", "extensions_duty",
+    "asterisk", "modules", "logger", "cel", "cel_custom", "pjsip", "pjsip_duty", "features", "rtp", "http", "ari",
+    "manager", "hep", "indications", "cdr", "extensions", "extensions_duty",
 )  # fmt: skip
 # Asterisk calls the absence of these an error, though their defaults are what is wanted.
 _DEFAULTS = ("acl", "ccss", "pjproject", "udptl", "websocket_client")
-EXTERNAL_TEMPLATES = ("cel", "cel_custom", "pjsip", "pjsip_duty", "features", "hep", "extensions", "ari")
+EXTERNAL_TEMPLATES = ("pjsip_duty", "extensions_duty", "cel", "cel_custom", "features", "hep", "ari")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +63,6 @@ def _values(config: Config, inventory: Inventory, places: Places) -> dict[str, A
     return {
         **{name: getattr(places, name) for name in Places.__slots__},
         "node": config.asterisk.node,
-        "modules": MODULES,
         "journal_dir": config.journal_dir,
         "live_dir": config.live_dir,
         "rendered_prompts_dir": config.prompts_dir / "rendered",

@@ -72,7 +72,7 @@ class Engine:
         libraries = next(self.root.glob("usr/lib/*-linux-gnu"))
         loader = next(self.root.glob("usr/lib*/ld-linux*.so.*"), None) or next(libraries.glob("ld-linux*.so.*"))
         binary = str(self.root / _PROGRAMS[program])
-        return [str(loader), "--library-path", str(libraries), "--argv0", program, binary]
+        return [str(loader), "--library-path", f"{libraries}:{libraries}/pulseaudio", "--argv0", program, binary]
 
     @property
     def environment(self) -> dict[str, str]:

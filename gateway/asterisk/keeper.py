@@ -129,7 +129,6 @@ class Keeper:
         await self._end_engine()
 
     async def _start_engine(self) -> None:
-        (self._run_dir / "socket" / "asterisk.ctl").unlink(missing_ok=True)
         with (self._run_dir / "asterisk.out").open("ab") as out:
             self._engine = await asyncio.create_subprocess_exec(
                 *self._orders.command,

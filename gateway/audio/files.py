@@ -28,13 +28,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-import imageio_ffmpeg
-from pydub import AudioSegment
-
 from gateway.audio import wav
+from gateway.audio.segment import AudioSegment
 from gateway.errors import RequestError, SoundError
-
-AudioSegment.converter = imageio_ffmpeg.get_ffmpeg_exe()
 
 FORMS: Mapping[str, tuple[str, ...]] = {
     "wav": (),

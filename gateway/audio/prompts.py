@@ -22,10 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import imageio_ffmpeg
-from pydub import AudioSegment
-
 from gateway.audio import wav
+from gateway.audio.segment import AudioSegment
 from gateway.errors import ConfigError, SoundError
 
 PEAK_DBFS = -3.0
@@ -201,7 +199,7 @@ def _filled(argument: str, places: Mapping[str, str]) -> str:
 def _finish(spoken: Path, target: Path, rate_hz: int, folder: Path, lead_ms: int) -> None:
     """Brings speech in any form to mono 16-bit PCM of even loudness; it appears by rename."""
     plain, finished = folder / f"plain-{rate_hz}.raw", folder / f"finished-{rate_hz}.wav"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", "-y"]
+    command = [AudioSegment.converter, "-nostdin", "-hide_banner", "-loglevel", "error", "-y"]
     # soxr is the low-pass that pydub's own resampler lacks: without it sibilants fold down into the telephone band
     command += ["-i", str(spoken), "-map", "0:a:0", "-ac", "1", "-af", "aresample=resampler=soxr", "-ar", str(rate_hz)]
     _run([*command, "-f", "s16le", str(plain)], None, _CONVERSION_LIMIT_S, f"reading {spoken}")

@@ -133,5 +133,5 @@ def _facts(text: str, *, user_event: bool) -> dict[str, object]:
         raise ValueError("eventextra is not a JSON object")
     inner = facts.get("extra")
     if user_event and isinstance(inner, str):
-        return dict(parse_qsl(inner, keep_blank_values=True))
+        return dict(parse_qsl(inner.replace("%00", "%EF%BF%BD"), keep_blank_values=True))  # no database keeps a NUL
     return facts

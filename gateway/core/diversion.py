@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gateway.core.sip import SipMessage, parameter, uri_of, user_of
 
@@ -47,7 +48,7 @@ def chain(message: SipMessage) -> tuple[Diverting, ...]:
 def _history(entries: list[str]) -> list[Diverting]:
     """Each entry whose successor says with a cause that the call went on from there."""
     found = []
-    for entry, successor in zip(entries, entries[1:], strict=False):
+    for entry, successor in pairwise(entries):
         cause = _CAUSE.search(successor) or _CAUSE.search(entry)
         if cause is None or uri_of(entry) == uri_of(successor):
             continue

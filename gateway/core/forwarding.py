@@ -1,7 +1,7 @@
 """Attempts to forward a duty line (art. 9(1): 值班电话严禁转移使用), seen in the CEL journal and on the wire.
 
 Blocking is Asterisk's and the dialplan's work; here the attempt becomes a fact. The same attempt is usually seen twice,
-once by Asterisk (CEL) and once on the wire (SIP), each knowing something the other does not, so both give it the same key:
+once by Asterisk (CEL) and once on the wire (SIP), each knowing something the other does not, so both give it one key:
 
     method               seen in CEL                      seen on the wire                       key
     redirect             FORWARD with the target          3xx from a phone, with Contact         call, target
@@ -10,7 +10,7 @@ once by Asterisk (CEL) and once on the wire (SIP), each knowing something the ot
     star_code            FORWARD_ATTEMPT by the dialplan  INVITE to no plain number              call
     second_call          FORWARD_ATTEMPT by the dialplan  –                                      call
     second_registration  –                                REGISTER refused (≥ 403)               phone, Contact, hour
-    feature_code         DTMF * or # of our phone         –                                      leg, digits
+    feature_code         DTMF * or # of our phone         –                                      leg
     forward_context      FORWARD_ATTEMPT by the net       –                                      call, target
 
 A refused registration is repeated by its phone for as long as it is plugged in; one row an hour says enough.
@@ -101,7 +101,7 @@ def attempts_in_events(events: Sequence[CelEvent], directory: Directory) -> list
 def feature_codes(events: Sequence[CelEvent], directory: Directory) -> list[ForwardAttempt]:
     """Keys beginning with * or # that a phone of ours pressed during an inbound call, from all events of the call.
 
-    Nothing acts on them: no feature code is configured. A single * or # is what people press in menus and is no attempt.
+    Nothing acts on them: no feature code is configured. A single * or # is what people press in menus, no attempt.
     """
     if not any(event.user_type == "DUTY_CALL" and event.fact("direction") != "outbound" for event in events):
         return []
@@ -115,7 +115,7 @@ def feature_codes(events: Sequence[CelEvent], directory: Directory) -> list[Forw
         code = re.search(r"[*#][*#\d]+", text)
         if code:
             event = digits[code.start()]
-            found.append(_attempt(f"feature_code|{leg}|{code[0]}", "feature_code", event, directory, code[0]))
+            found.append(_attempt(f"feature_code|{leg}", "feature_code", event, directory, code[0]))
     return found
 
 
@@ -173,7 +173,7 @@ def _of_event(event: CelEvent) -> dict[str, str]:
 
 
 def is_suspicious(message: SipMessage) -> bool:
-    """Whether the message can be an attempt, or says where an inbound call was diverted: worth asking whose call it is."""
+    """Whether the message can be an attempt, or says where an inbound call was diverted."""
     if message.status:
         return (300 <= message.status < 400 and message.method == "INVITE") or (
             message.status >= 403 and message.method == "REGISTER"

@@ -36,6 +36,7 @@ class EngineWatch:
     faults: dict[str, str] = field(default_factory=dict)
     _good_s: float = field(default_factory=monotonic_s)
     _known_starts: int = 0
+    _alarmed: bool = True  # an alarm of a former life is cleared by the first good look
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -57,12 +58,13 @@ class EngineWatch:
         await self._tell_of_restarts()
         if not found:
             self._good_s = monotonic_s()
-            await self._alarm(None)
+            await self._all_well()
             return
         silent_s = monotonic_s() - self._good_s
         if silent_s >= PATIENCE_S:
             log.error("engine_hangs", silent_s=round(silent_s, 1), faults=found)
-            await self._alarm("; ".join(found.values()))
+            await self._raise("engine_silent", "; ".join(found.values()))
+            self._alarmed = True
             self._good_s = monotonic_s()  # the new one gets its time
             self.restart()
 
@@ -74,9 +76,8 @@ class EngineWatch:
         if starts:
             self._known_starts = starts
 
-    async def _alarm(self, detail: str | None) -> None:
-        if detail is not None:
-            await self._raise("engine_silent", detail)
+    async def _all_well(self) -> None:
+        if not self._alarmed:
             return
         try:
             async with self.store.begin() as uow:
@@ -84,6 +85,7 @@ class EngineWatch:
         except StoreError as error:
             log.warning("alarm_not_cleared", error=str(error))
             return
+        self._alarmed = False
         if cleared:
             self.live.publish("alarm", {"code": "engine_silent", "cleared": True})
 

@@ -100,7 +100,7 @@ class Ingester:
 
         return await self._insist(ask)
 
-    async def _take(self, batch: JournalBatch) -> None:
+    async def _take(self, batch: JournalBatch[CelEvent]) -> None:
         """Stores a batch, whatever it costs."""
         self._waiting = min((event.at for event, _ in batch.events), default=None)
         try:
@@ -111,7 +111,7 @@ class Ingester:
                 await self._take_single(single)
         self._waiting = None
 
-    async def _take_single(self, batch: JournalBatch) -> None:
+    async def _take_single(self, batch: JournalBatch[CelEvent]) -> None:
         try:
             await self._insist(lambda: self._keep(batch))
             return
@@ -143,7 +143,7 @@ class Ingester:
                 self.fault = None
             return result
 
-    async def _keep(self, batch: JournalBatch, *, without_reaction: str = "") -> None:
+    async def _keep(self, batch: JournalBatch[CelEvent], *, without_reaction: str = "") -> None:
         """One transaction for one batch, then the news of it."""
         async with self._store.begin() as uow:
             if not await uow.events.advance_from(batch.node, batch.file, batch.since, batch.end, self._now()):
@@ -173,7 +173,9 @@ class Ingester:
             log.exception("reaction to events failed")
             raise ReactionError(f"{type(error).__name__}: {error}") from error
 
-    async def _raise_alarms(self, uow: UnitOfWork, batch: JournalBatch, failed: str) -> Sequence[Mapping[str, Any]]:
+    async def _raise_alarms(
+        self, uow: UnitOfWork, batch: JournalBatch[CelEvent], failed: str
+    ) -> Sequence[Mapping[str, Any]]:
         """Quarantines what is spoiled and says so; gives the alarms that are new."""
         at = self._now()
         found: list[tuple[str, str, str, str]] = []
@@ -208,7 +210,7 @@ def _line(raw: Mapping[str, Any]) -> bytes:
     return json.dumps(raw, ensure_ascii=False).encode()
 
 
-def _singles(batch: JournalBatch) -> Iterator[JournalBatch]:
+def _singles(batch: JournalBatch[CelEvent]) -> Iterator[JournalBatch[CelEvent]]:
     """The batch cut into batches of one line each."""
     offsets = sorted({event.offset for event, _ in batch.events} | {line.offset for line in batch.spoiled})
     for since, start, end in zip([batch.since, *offsets[1:]], offsets, [*offsets[1:], batch.end], strict=True):

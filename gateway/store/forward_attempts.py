@@ -58,6 +58,8 @@ def _news(stored: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
         for name in ("line_number", "phone", "call_id")
         if stored[name] is None and seen[name] is not None
     }
+    if seen["target"] != stored["target"] and seen["target"].startswith(stored["target"]):
+        changes["target"] = seen["target"]  # a code of which more digits are known now
     evidence = [item for item in seen["evidence"] if item not in stored["evidence"]]
     if evidence:
         changes["evidence"] = stored["evidence"] + evidence

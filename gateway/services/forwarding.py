@@ -1,0 +1,101 @@
+"""The story of an attempt to forward a duty line: blocked by Asterisk, it becomes a fact with its evidence.
+
+CEL events arrive inside the ingester's transaction, raw SIP from the keeper's journal a moment later. A message that
+must be joined to its call waits for the event that names the call, a few seconds at most: the event is on its way,
+because Asterisk wrote it before it sent or took the message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+
+import structlog
+
+from gateway.clock import now
+from gateway.core import diversion, forwarding
+from gateway.core.cel import CelEvent
+from gateway.core.directory import Directory
+from gateway.core.forwarding import CallOfMessage, ForwardAttempt
+from gateway.core.sip import SipMessage
+from gateway.ports import LiveFeed, Store, UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+CALL_KNOWN_WITHIN = timedelta(seconds=3)
+LOOK_AGAIN_S = 0.1
+REGISTRATIONS_KEPT = 2_000
+
+
+class ForwardingWatch:
+    """Turns events and messages into attempts, each stored once. `directory` gives the newest snapshot."""
+
+    def __init__(self, store: Store, live: LiveFeed, directory: Callable[[], Directory]) -> None:
+        self._store = store
+        self._live = live
+        self._directory = directory
+        self._registrations: OrderedDict[str, str] = OrderedDict()  # Call-ID → Contact of the last REGISTER
+        self._events_stored = asyncio.Event()
+
+    async def on_events(self, uow: UnitOfWork, events: Sequence[CelEvent]) -> None:
+        """In the ingester's transaction: what Asterisk and the dialplan noticed."""
+        directory = self._directory()
+        found = forwarding.attempts_in_events(events, directory)
+        keyed = {event.linkedid for event in events if event.type == "DTMF"}
+        if keyed:
+            for of_call in (await uow.events.of_calls(sorted(keyed))).values():
+                found += forwarding.feature_codes(of_call, directory)
+        for attempt in found:
+            await self._store_attempt(uow, attempt)
+        self._events_stored.set()
+
+    async def on_message(self, message: SipMessage) -> None:
+        """One raw SIP message; returns when what it says is stored. Raises StoreError."""
+        if message.method == "REGISTER" and not message.status:
+            self._remember_registration(message)
+        if not forwarding.is_suspicious(message):
+            return
+        call = await self._call_of(message)
+        attempt = forwarding.attempt_in_message(
+            message, call, self._directory(), self._registrations.get(message.header("call-id"), "")
+        )
+        chain = diversion.chain(message) if call and message.method == "INVITE" and not message.status else ()
+        async with self._store.begin() as uow:
+            if attempt is not None:
+                await self._store_attempt(uow, attempt)
+            if call and chain:
+                await uow.calls.set_diversion(call.call_id, [asdict(each) for each in chain])
+
+    async def _call_of(self, message: SipMessage) -> CallOfMessage | None:
+        """The call of a Call-ID; waits for an event under way when the message is fresh."""
+        if message.method == "REGISTER" or message.header("replaces"):
+            return None  # no call of ours will ever have this Call-ID
+        while True:
+            self._events_stored.clear()
+            async with self._store.begin() as uow:
+                leg = await uow.calls.leg_of_sip(message.header("call-id"))
+            if leg is not None:
+                return CallOfMessage(leg["call_id"], leg["endpoint"])
+            if now() - message.at > CALL_KNOWN_WITHIN:
+                return None
+            try:
+                await asyncio.wait_for(self._events_stored.wait(), LOOK_AGAIN_S)
+            except TimeoutError:
+                continue
+
+    def _remember_registration(self, message: SipMessage) -> None:
+        self._registrations[message.header("call-id")] = message.header("contact")
+        while len(self._registrations) > REGISTRATIONS_KEPT:
+            self._registrations.popitem(last=False)
+
+    async def _store_attempt(self, uow: UnitOfWork, attempt: ForwardAttempt) -> None:
+        if not await uow.forward_attempts.add(attempt):
+            return
+        log.warning("forward_attempt", method=attempt.method, line=attempt.line_number, target=attempt.target)
+        what = f"{attempt.method} to {attempt.target or '?'} by {attempt.phone or '?'} was blocked"
+        await uow.alarms.raise_("forward_attempt", "warning", attempt.key, what, attempt.at)
+        shown = {**asdict(attempt), "at": attempt.at.isoformat(), "evidence": []}
+        self._live.publish("forward_attempt", shown)
