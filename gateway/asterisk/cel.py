@@ -59,8 +59,8 @@ def _line_count(lines: list[bytes], first: int) -> int:
 def _is_end(line: bytes) -> bool:
     """Whether an event ends here and not a part of a value.
 
-    The last field, `eventextra`, is empty or JSON: it never ends in a backslash (`\\"}` is a value's own quotation mark)
-    nor in a colon (`:"}` begins a value with a brace).
+    The last field, `eventextra`, is empty or JSON. It never ends in a backslash: with one, the quotation mark is a
+    value's own; nor in a colon: with one, a value begins with a brace.
     """
     return line.endswith(b'"}') and not line.endswith((b'\\"}', b':"}'))
 
