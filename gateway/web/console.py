@@ -6,7 +6,8 @@ that something happened. A page that needs a login sends the browser to the logi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -18,6 +19,7 @@ from gateway.clock import DUTY_ZONE
 from gateway.core.inventory import Inventory
 from gateway.core.roles import may
 from gateway.errors import PeerError
+from gateway.ids import new_id
 from gateway.ports import Row
 from gateway.services.people import Person
 from gateway.web.access import add_audit
@@ -36,6 +38,7 @@ TEMPLATES: Final = web.AppKey("templates", Environment)
 LANGUAGE_COOKIE: Final = "dutyline_language"
 CALLS_ON_A_PAGE = 50
 ROWS_ON_A_PAGE = 200
+_RECORDING_SUFFIX = re.compile(r"-(talk|message)$")
 PAGES = (
     ("/", "nav.calls", "read", "c"),
     ("/forward-attempts", "nav.forward_attempts", "read", "f"),
@@ -266,6 +269,7 @@ async def call(request: web.Request) -> web.Response:
         attempts=known["forward_attempts"],
         timeline=timeline(row, known["legs"], known["recordings"], parts.now()),
         unit_name=_unit_name(names),
+        listening=new_id("listening"),
     )
 
 
@@ -284,8 +288,11 @@ async def alarms(request: web.Request) -> web.Response:
     async with parts_of(request).store.begin() as uow:
         rows = await uow.alarms.search(ROWS_ON_A_PAGE)
         standing = await uow.alarms.standing()
-    over: Sequence[Row] = [row for row in rows if row["cleared_at"] is not None]
-    return await _page(request, "alarms.html", alarms=[*standing, *over])
+        shown: list[Row] = [*standing, *(row for row in rows if row["cleared_at"] is not None)]
+        links = {row["subject"]: _RECORDING_SUFFIX.sub("", row["subject"]) for row in shown}
+        known = {row["id"] for row in await uow.calls.rows(sorted(set(links.values())))}
+    links = {subject: call_id for subject, call_id in links.items() if call_id in known}
+    return await _page(request, "alarms.html", alarms=shown, links=links)
 
 
 async def alarm_cleared(request: web.Request) -> web.Response:

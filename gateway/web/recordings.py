@@ -22,7 +22,7 @@ from gateway.web.access import audited
 from gateway.web.endpoint import Endpoint
 from gateway.web.listening import Listenings
 from gateway.web.lists import limit_of, list_answer
-from gateway.web.params import LIMIT, SINCE, UNTIL, choice, read_query, whole
+from gateway.web.params import LIMIT, SINCE, UNTIL, choice, read_query, text, whole
 from gateway.web.parts import WebParts, parts_of, person_of
 from gateway.web.problem import Problem
 from gateway.web.shapes import RECORDING, recording_outside
@@ -38,6 +38,7 @@ SOUND = (
     choice("format", "how the sound is packed", CONTENT_TYPES, "wav"),
     choice("side", "both sides (stereo: left ours, right theirs), or one", SIDES, "mixed"),
     choice("download", "1: as a file to keep, which is a right of its own", ("0", "1"), "0"),
+    text("listening", "any word; a new one makes a browser ask anew for sound that it kept", 40),
 )
 PEAKS = (whole("buckets", "how many values per side", 1, 4000, 800),)
 

@@ -20,9 +20,21 @@ class Player {
     this.wrong = box.querySelector("[data-wrong]");
     this.length_s = Number(box.dataset.length);
     this.peaks = null;
-    this.heard = false; // to the end: playing again is another listening, so the sound is asked for again
+    this.heard = false; // to the end: playing again is another listening
     this.listen();
     this.load();
+  }
+
+  // A new word in the address: the browser may keep sound it has, but each listening is to be asked for, and logged.
+  // Only right before playing: load() fetches in spite of preload="none".
+  renew() {
+    this.heard = false;
+    for (const source of this.audio.querySelectorAll("source")) {
+      const address = new URL(source.src);
+      address.searchParams.set("listening", Date.now().toString(36) + Math.random().toString(36).slice(2, 8));
+      source.src = address.href;
+    }
+    this.audio.load();
   }
 
   listen() {
@@ -70,10 +82,7 @@ class Player {
       this.audio.pause();
       return;
     }
-    if (this.heard) {
-      this.heard = false;
-      this.audio.load();
-    }
+    if (this.heard) this.renew();
     try {
       this.audio.playbackRate = Number(this.speed.value);
       await this.audio.play();
