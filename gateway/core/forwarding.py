@@ -67,10 +67,11 @@ class ForwardAttempt:
 
 @dataclass(frozen=True, slots=True)
 class CallOfMessage:
-    """What CEL knows of a SIP Call-ID: the call, and the phone or trunk at the other end."""
+    """What CEL knows of a SIP Call-ID: the call, the phone or trunk at the other end, and which party that is."""
 
     call_id: str
     endpoint: str
+    party: str
 
 
 def plain(dialled: str) -> str:
@@ -172,8 +173,11 @@ def _of_event(event: CelEvent) -> dict[str, str]:
 # --- from the wire -------------------------------------------------------------------------------------------------
 
 
-def is_suspicious(message: SipMessage) -> bool:
-    """Whether the message can be an attempt, or says where an inbound call was diverted."""
+def is_suspicious(message: SipMessage, directory: Directory) -> bool:
+    """Whether the message can be an attempt, or says where an inbound call was diverted.
+
+    Our own INVITE to a phone names the phone, which is no telephone number either and no attempt.
+    """
     if message.status:
         return (300 <= message.status < 400 and message.method == "INVITE") or (
             message.status >= 403 and message.method == "REGISTER"
@@ -183,7 +187,7 @@ def is_suspicious(message: SipMessage) -> bool:
             message.header("replaces")
             or message.header("diversion")
             or message.header("history-info")
-            or not re.fullmatch(r"\+?\d+", message.request_user)
+            or not (_is_number(message.request_user) or directory.line_of_phone(message.request_user))
         )
     return message.method == "REFER"
 
@@ -203,9 +207,13 @@ def attempt_in_message(
     if message.header("replaces"):
         key = f"replaces|{message.header('call-id')}"
         return _on_wire(key, "replaces", message, call, directory, message.header("replaces"))
-    if call and directory.line_of_phone(call.endpoint) and not re.fullmatch(r"\+?\d+", message.request_user):
+    if call and call.party == "caller" and directory.line_of_phone(call.endpoint) and not _is_number(message.request_user):
         return _on_wire(f"star_code|{call.call_id}", "star_code", message, call, directory, message.request_user)
     return None
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\+?[0-9]+", text) is not None
 
 
 def _redirect(message: SipMessage, call: CallOfMessage | None, directory: Directory) -> ForwardAttempt | None:

@@ -56,7 +56,7 @@ class ForwardingWatch:
         """One raw SIP message; returns when what it says is stored. Raises StoreError."""
         if message.method == "REGISTER" and not message.status:
             self._remember_registration(message)
-        if not forwarding.is_suspicious(message):
+        if not forwarding.is_suspicious(message, self._directory()):
             return
         call = await self._call_of(message)
         attempt = forwarding.attempt_in_message(
@@ -78,7 +78,7 @@ class ForwardingWatch:
             async with self._store.begin() as uow:
                 leg = await uow.calls.leg_of_sip(message.header("call-id"))
             if leg is not None:
-                return CallOfMessage(leg["call_id"], leg["endpoint"])
+                return CallOfMessage(leg["call_id"], leg["endpoint"], leg["party"])
             if now() - message.at > CALL_KNOWN_WITHIN:
                 return None
             try:
