@@ -3,11 +3,11 @@ r"""Asterisk configuration files, read as Asterisk's own reader (main/config.c) 
     [phone](!,speech)       a template that inherits; `(+)` adds to a section that is there already
     set_var = A=1           repeated keys are kept in order; `=>` means `=`; `name += more` lengthens the last value
     ; comment               `;-- … --;` may span lines and nest; `\;` is a semicolon
-    #include "x.d/*.conf"   relative to the configuration folder, never to the including file; `#tryinclude` may be absent;
-                            the section goes on after it
+    #include "x.d/*.conf"   relative to the configuration folder, never to the including file; the section goes on
+                            after it; with `#tryinclude` the file may be absent
 
-Inheritance copies at the place of the heading, so an own value comes after the inherited ones and wins where one counts.
-Sections of one name stay apart: in pjsip.conf an endpoint, its auth and its AOR usually share theirs.
+Inheritance copies at the place of the heading, so an own value comes after the inherited ones and wins where only one
+counts. Sections of one name stay apart: in pjsip.conf an endpoint, its auth and its AOR usually share it.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class _Reader:
         for number, line in enumerate(text.split("\n"), 1):
             visible, depth = _without_comments(line, depth)
             if depth < 0:
-                raise ConfigError(f"{path}:{number}: --; ends no comment; Asterisk would pass over the rest of the file")
+                raise ConfigError(
+                    f"{path}:{number}: --; ends no comment; Asterisk would pass over the rest of the file"
+                )
             if visible.strip():
                 self._read_line(path, number, visible.strip(), outer)
 
