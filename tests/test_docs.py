@@ -119,7 +119,7 @@ def test_container_etc_is_the_engine_s_own_configuration(house: Path) -> None:
     assert "autoload = no" in files["modules.conf"]
     assert "bindport = 8088" in files["http.conf"]
     assert "rtpstart = 10000" in files["rtp.conf"]
-    assert "#include dutyline/extensions.conf" in files["extensions.conf"]
+    assert "#include dutyline/extensions_duty.conf" in files["extensions_duty.conf"]
     assert not [name for name, text in files.items() if "password" in text]
 
 

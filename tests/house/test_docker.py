@@ -86,6 +86,8 @@ def test_gateway_finds_asterisk() -> None:
     assert config.asterisk.mode == "external"
     assert f"bindport = {config.asterisk.ari_url.rpartition(':')[2]}" in http
     assert "bindaddr = 127.0.0.1" in http
+    assert f"bind = {config.sip.listen}" in (FOLDER / "asterisk/etc/pjsip.conf").read_text()
+    assert f"--to {config.asterisk.config_dir}/dutyline " in (FOLDER / "gateway/prepare").read_text()
     mounts = [volume.split(":")[1] for volume in compose()["services"]["asterisk"]["volumes"]]
     assert str(config.data_dir) in mounts
     assert f"{config.asterisk.config_dir}/dutyline" in mounts

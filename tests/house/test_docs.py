@@ -67,8 +67,12 @@ def _verb_exists(words: list[str], command: click.Command) -> bool:
         if words[0] not in command.commands:
             return False
         command, words = command.commands[words[0]], words[1:]
+    given = {word.split("=")[0] for word in words if word.startswith("--")}
     known = {name for parameter in command.params for name in parameter.opts}
-    return all(word.split("=")[0] in known for word in words if word.startswith("--"))
+    needed = {
+        parameter.opts[0] for parameter in command.params if parameter.required and parameter.opts[0].startswith("-")
+    }
+    return given <= known and (not given or needed <= given)  # a bare name only speaks of the command
 
 
 def unknown_commands(markdown: str, verbs: set[str], command: click.Command) -> list[str]:
