@@ -1,0 +1,210 @@
+"""SIP phones played by SIPp: real signalling and real RTP, one process a phone, one scenario a behaviour.
+
+A scenario is a text in `sipp/` with `@name@` where a value belongs. SIPp's exit code is the phone's own verdict: 0 only
+when everything went as the scenario says. What it sent and received stands in its message log, the truth of the other
+side.
+
+    async with desk.rings(speech, ring_ms=1500) as phone:     a phone waits for a call in the background
+        call = await caller.dials("02283000000", …)           another calls and talks
+        await phone.done()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.asterisk.install import Engine
+from gateway.errors import PeerError
+
+SCENARIOS = Path(__file__).parent / "sipp"
+CALL_LIMIT_S = 90.0
+STARTED_WITHIN_S = 5.0
+LOOK_S = 0.02
+
+
+class PhoneError(PeerError):
+    """A phone of the city did not see what its scenario says."""
+
+
+@dataclass(slots=True)
+class Playing:
+    """A SIPp process and its scenario."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    folder: Path
+
+    async def done(self, within_s: float = CALL_LIMIT_S) -> None:
+        """Waits for its end. Raises PhoneError with its last words unless everything went as written."""
+        try:
+            code = await asyncio.wait_for(self.process.wait(), within_s)
+        except TimeoutError:
+            await self.end()
+            raise PhoneError(f"{self.name} was not done within {within_s:.0f} s\n{self.errors()}") from None
+        if code != 0:
+            raise PhoneError(f"{self.name} ended with {code}\n{self.errors()}")
+
+    async def end(self) -> None:
+        """Ends it now, whatever it is doing."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself in this very moment
+                self.process.kill()
+            await self.process.wait()
+
+    def errors(self) -> str:
+        """What SIPp found unexpected."""
+        path = self.folder / "errors.log"
+        return path.read_text(encoding="utf-8", errors="replace")[-2000:] if path.exists() else "(it said nothing)"
+
+    def messages(self) -> str:
+        """Every SIP message it sent and received, with times."""
+        path = self.folder / "messages.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sipp:
+    """Starts SIPp from the engine's tree; `folder` takes logs and filled-in scenarios."""
+
+    engine: Engine
+    folder: Path
+    _count: list[int] = field(default_factory=lambda: [0])
+
+    async def play(
+        self,
+        scenario: str,
+        values: Mapping[str, object],
+        *,
+        host: str,
+        port: int,
+        target: str = "",
+        calls: int = 1,
+        options: tuple[str, ...] = (),
+    ) -> Playing:
+        """Plays `scenario` at host:port; `target` (host:port) for one that begins. Waits until it listens."""
+        self._count[0] += 1
+        folder = self.folder / f"{self._count[0]:04d}-{scenario}-{port}"
+        folder.mkdir(parents=True)
+        script = folder / "scenario.xml"
+        script.write_text(
+            _filled((SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8"), values), encoding="utf-8"
+        )
+        command = [
+            *self.engine.command("sipp"), *([target] if target else []), "-sf", str(script), "-i", host, "-p", str(port),
+            "-mi", host, "-min_rtp_port", str(free_media_port(host)), "-m", str(calls), "-aa", "-nostdin",
+            "-trace_err", "-error_file", str(folder / "errors.log"), "-trace_msg", "-message_file",
+            str(folder / "messages.log"), *options,
+        ]  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        playing = Playing(f"{scenario} at {host}:{port}", process, folder)
+        if not target:
+            await _until_bound(host, port, playing)
+        return playing
+
+
+@dataclass(frozen=True, slots=True)
+class DeskPhone:
+    """A registered phone of a duty room. It takes calls at `port`; it registers and dials from ports beside it."""
+
+    sipp: Sipp
+    registrar: str
+    user: str
+    secret: str
+    host: str
+    port: int
+
+    async def registers(self, contact_port: int | None = None, expected: int = 200, expires_s: int = 3600) -> None:
+        """Registers with digest; `expected` is the answer that ends it."""
+        playing = await self.sipp.play(
+            "register",
+            {"contact_port": contact_port or self.port, "expires": expires_s, "expected": expected},
+            host=self.host, port=free_port(self.host), target=self.registrar, options=self._account,
+        )  # fmt: skip
+        await playing.done(20.0)
+
+    @asynccontextmanager
+    async def takes(self, scenario: str = "desk", **values: object) -> AsyncIterator[Playing]:
+        """Waits for one call and plays `scenario` with it."""
+        playing = await self.sipp.play(scenario, values, host=self.host, port=self.port)
+        try:
+            yield playing
+        finally:
+            await playing.end()
+
+    async def dials(self, number: str, answer: int, headers: str = "") -> Playing:
+        """Dials `number` (as it stands in the request URI); passes when the final answer is `answer`."""
+        return await self.sipp.play(
+            "dial", {"number": number, "answer": answer, "headers": headers},
+            host=self.host, port=free_port(self.host), target=self.registrar, options=self._account,
+        )  # fmt: skip
+
+    @property
+    def _account(self) -> tuple[str, ...]:
+        return ("-s", self.user, "-au", self.user, "-ap", self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """The carrier's side of a trunk: calls come from and go to host:port."""
+
+    sipp: Sipp
+    gateway: str
+    host: str
+    port: int
+
+    async def calls(self, number: str, caller: str, scenario: str = "caller", **values: object) -> Playing:
+        """A call from `caller` to `number`."""
+        return await self.sipp.play(
+            scenario, {"caller": caller, "headers": "", **values},
+            host=self.host, port=self.port, target=self.gateway, options=("-s", number),
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def takes(self, scenario: str = "desk", **values: object) -> AsyncIterator[Playing]:
+        """Waits for one call out to the public network."""
+        playing = await self.sipp.play(scenario, values, host=self.host, port=self.port)
+        try:
+            yield playing
+        finally:
+            await playing.end()
+
+
+def _filled(text: str, values: Mapping[str, object]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    missing = re.findall(r"@([a-z_]+)@", text)
+    if missing:
+        raise ValueError(f"the scenario needs {', '.join(sorted(set(missing)))}")
+    return text
+
+
+def free_port(host: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """A port that nobody uses now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def free_media_port(host: str) -> int:
+    """An even port with room for a few streams above it."""
+    return free_port(host) // 8 * 8
+
+
+async def _until_bound(host: str, port: int, playing: Playing) -> None:
+    """SIPp says nothing when it listens, so its socket is looked for in the kernel's table."""
+    wanted = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
+    deadline = asyncio.get_running_loop().time() + STARTED_WITHIN_S
+    while wanted not in Path("/proc/net/udp").read_text(encoding="ascii"):
+        if playing.process.returncode is not None or asyncio.get_running_loop().time() > deadline:
+            raise PhoneError(f"{playing.name} did not start\n{playing.errors()}")
+        await asyncio.sleep(LOOK_S)
