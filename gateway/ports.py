@@ -276,6 +276,10 @@ class Journal(FollowedJournal[CelEvent], Protocol):
 class LiveFeed(Protocol):
     """News for people who are watching: (kind, data) such as ("call", {...}), ("alarm", {...})."""
 
+    @property
+    def watchers(self) -> int:
+        """How many are watching; with none, news need not be gathered."""
+
     def publish(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tells everybody who is watching now; never waits."""
 

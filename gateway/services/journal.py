@@ -153,7 +153,7 @@ class Ingester:
             await uow.events.add(lines)
             alarms = await self._raise_alarms(uow, batch, without_reaction)
             calls = await self._projection.apply(uow, events)
-            rows = await self._projection.changed_rows(uow, calls)
+            rows = await self._projection.changed_rows(uow, calls) if self._feed.watchers else ()
             if events and not without_reaction:
                 await self._react(uow, events)
         self._projection.remember(calls)

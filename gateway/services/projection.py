@@ -44,13 +44,14 @@ class Projection:
         for event in events:
             if event.type not in _NO_PART:
                 fresh.setdefault(event.linkedid, []).append(event)
-        stored = await uow.events.of_calls([call_id for call_id in fresh if call_id not in self._calls])
+        unknown = [call_id for call_id, added in fresh.items() if call_id not in self._calls and not _begins(added)]
+        stored = await uow.events.of_calls(unknown)
         changes: dict[str, CallNow] = {}
         for call_id, added in fresh.items():
             if call_id in stored:
                 known = [event for event in stored[call_id] if event.type not in _NO_PART]
             else:
-                known = self._calls[call_id].events + added
+                known = [*(self._calls[call_id].events if call_id in self._calls else ()), *added]
             changes[call_id] = CallNow(fold(known), known)
         changed = [now.call for call_id, now in changes.items() if now.call and now.call != self._last(call_id)]
         await uow.calls.save(changed, {call.id: self._units_of(call) for call in changed})
@@ -76,6 +77,11 @@ class Projection:
     def _last(self, call_id: str) -> Call | None:
         last = self._calls.get(call_id)
         return last.call if last else None
+
+
+def _begins(events: Sequence[CelEvent]) -> bool:
+    """Whether the call begins here, so that there is nothing to read of it: its first channel is created."""
+    return events[0].type == "CHAN_START" and events[0].uniqueid == events[0].linkedid
 
 
 async def rebuild(store: Store, units_of: UnitsOf) -> int:

@@ -22,6 +22,7 @@ from sqlalchemy import URL, Executable, event, exc, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.errors import ConfigError, StoreError, StoreRefusedError
+from gateway.store import sqlite
 from gateway.store.unit_of_work import SqlUnitOfWork
 
 BUSY_TIMEOUT_MS = 15_000  # how long a writer of another process (an import, a back-up) may hold SQLite
@@ -63,7 +64,8 @@ def make_engine(url: str) -> AsyncEngine:
     address = driver_url(url)
     if address.get_backend_name() == "sqlite":
         Path(str(address.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(address, connect_args={"isolation_level": None}, json_serializer=_ENCODER.encode)
+        ours = {"isolation_level": None, "async_creator_fn": sqlite.connect}
+        engine = create_async_engine(address, connect_args=ours, json_serializer=_ENCODER.encode)
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         return engine
     return create_async_engine(
@@ -149,7 +151,11 @@ class SqlTransaction:
         await self._writer.acquire()
         self._writing = True
         with blame():
-            await self._connected.exec_driver_sql("BEGIN IMMEDIATE")
+            raw = await self._connected.get_raw_connection()
+        driver = raw.driver_connection
+        if not isinstance(driver, sqlite.OneTripConnection):
+            raise StoreError("The SQLite connection is not one of ours.")
+        driver.begin_with_next()
 
     async def commit(self) -> None:
         """Makes all changes last."""
