@@ -33,6 +33,7 @@ from gateway.web.listening import Listenings
 from gateway.web.openapi import document
 from gateway.web.parts import PARTS, WebParts, is_https
 from gateway.web.problem import problems
+from gateway.web.readiness import READINESS, Readiness
 from gateway.web.throttle import LoginThrottle
 
 __all__ = ["ENDPOINTS", "WebParts", "create_app", "serve"]
@@ -97,6 +98,7 @@ def create_app(parts: WebParts) -> web.Application:
     app[HASHING] = asyncio.Semaphore(HASHING_AT_ONCE)
     app[recordings.LISTENINGS] = Listenings()
     app[metrics.FIGURES] = metrics.Figures()
+    app[READINESS] = Readiness(parts)
     app[live.STREAMS] = set()
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(live.close_streams)

@@ -28,8 +28,9 @@ from gateway.web.auth import check_origin, give_cookie, guarded, log_in, log_out
 from gateway.web.calls import FILTERS, SEARCH, find_calls, whole_call
 from gateway.web.lists import CSV_LIMIT, csv_answer
 from gateway.web.params import LIMIT, read_query
-from gateway.web.parts import HEALTH_PARTS, PERSON, parts_of, person_of, readiness
+from gateway.web.parts import HEALTH_PARTS, PERSON, parts_of, person_of
 from gateway.web.problem import Problem
+from gateway.web.readiness import READINESS
 from gateway.web.texts import LANGUAGE_TAGS, LANGUAGES, TEXTS, known_or, translator
 from gateway.web.timeline import timeline
 from gateway.web.views import day_and_time, environment, minute, ring_s, talk_s
@@ -77,7 +78,7 @@ def _frame(request: web.Request, person: Person | None) -> dict[str, Any]:
 async def _status(request: web.Request) -> dict[str, Any]:
     """Lamps and standing alarms; a dead database costs the alarms, not the page."""
     parts = parts_of(request)
-    faults, standing = await readiness(parts), list[Row]()
+    faults, standing = await request.app[READINESS].faults(), list[Row]()
     try:
         async with parts.store.begin() as uow:
             standing = list(await uow.alarms.standing())

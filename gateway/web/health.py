@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.web.endpoint import Endpoint
-from gateway.web.parts import parts_of, readiness
+from gateway.web.parts import parts_of
 from gateway.web.problem import Problem
+from gateway.web.readiness import READINESS
 
 _READY_SCHEMA = {
     "type": "object",
@@ -35,7 +36,7 @@ async def live(request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """Every part does its work; otherwise 503 that names those that do not."""
-    faults = await readiness(parts_of(request))
+    faults = await request.app[READINESS].faults()
     document = {part: fault or "ok" for part, fault in faults.items()}
     dead = {part: fault for part, fault in faults.items() if fault}
     if dead:

@@ -17,14 +17,20 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
+from gateway.errors import PeerError
 from gateway.ids import new_id
+from gateway.web.auth import find_person
 from gateway.web.endpoint import Endpoint
 from gateway.web.parts import parts_of
 from gateway.web.shapes import iso
 
+log = structlog.get_logger("web")
+
 RETRY_MS = 2000
+RECHECK_S = 60.0
 STREAMS: Final = web.AppKey("streams", set[asyncio.Task[Any]])
 
 
@@ -38,13 +44,21 @@ def frame(news_id: str, kind: str, data: Mapping[str, Any]) -> bytes:
 
 
 async def _write_news(
-    response: web.StreamResponse, news: AsyncIterator[tuple[str, Mapping[str, Any]]], heartbeat_s: float, name: str
+    request: web.Request,
+    response: web.StreamResponse,
+    news: AsyncIterator[tuple[str, Mapping[str, Any]]],
+    name: str,
 ) -> None:
-    number = 0
+    parts = parts_of(request)
+    number, checked_s = 0, parts.monotonic_s()
     waiting: asyncio.Future[tuple[str, Mapping[str, Any]]] = asyncio.ensure_future(anext(news))
     try:
         while True:
-            await asyncio.wait({waiting}, timeout=heartbeat_s)
+            await asyncio.wait({waiting}, timeout=parts.heartbeat_s)
+            if parts.monotonic_s() - checked_s > RECHECK_S:
+                if not await _is_still_known(request):
+                    return
+                checked_s = parts.monotonic_s()
             if not waiting.done():
                 await response.write(b":\n\n")
                 continue
@@ -54,6 +68,15 @@ async def _write_news(
             await response.write(frame(f"{name}-{number}", kind, data))
     finally:
         waiting.cancel()
+
+
+async def _is_still_known(request: web.Request) -> bool:
+    """False after a logout or the session's end; while nobody can say, watching goes on."""
+    try:
+        return await find_person(request) is not None
+    except PeerError as error:
+        log.warning("watcher_not_checked", error=str(error))
+        return True
 
 
 async def live(request: web.Request) -> web.StreamResponse:
@@ -70,7 +93,7 @@ async def live(request: web.Request) -> web.StreamResponse:
                 await response.write(f"retry: {RETRY_MS}\n\n".encode())
                 if request.headers.get("Last-Event-ID"):
                     await response.write(frame(f"{name}-0", "gap", {}))
-                await _write_news(response, news, parts.heartbeat_s, name)
+                await _write_news(request, response, news, name)
     return response
 
 

@@ -18,7 +18,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from gateway.errors import PeerError
 from gateway.web.endpoint import Endpoint
-from gateway.web.parts import PARTS, WebParts, parts_of, readiness
+from gateway.web.parts import PARTS, WebParts, parts_of
+from gateway.web.readiness import READINESS, Readiness
 
 FINAL = ("answered", "missed", "rejected", "refused", "abandoned", "failed")
 SEVERITIES = ("critical", "warning", "notice")
@@ -56,10 +57,10 @@ class Figures:
             while len(self._counted) > REMEMBERED_CALLS:
                 self._counted.popitem(last=False)
 
-    async def measure(self, parts: WebParts) -> None:
+    async def measure(self, parts: WebParts, readiness: Readiness) -> None:
         """Brings the gauges up to date."""
         self.ready.clear()
-        for part, fault in (await readiness(parts)).items():
+        for part, fault in (await readiness.faults()).items():
             self.ready.labels(part).set(0 if fault else 1)
         self.alarms.clear()
         with suppress(PeerError):  # a dead database is said by dutyline_ready
@@ -95,7 +96,7 @@ async def counting(app: web.Application) -> AsyncIterator[None]:
 async def metrics(request: web.Request) -> web.Response:
     """All figures in Prometheus' text format."""
     figures = request.app[FIGURES]
-    await figures.measure(parts_of(request))
+    await figures.measure(parts_of(request), request.app[READINESS])
     return web.Response(body=generate_latest(figures.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 

@@ -11,7 +11,6 @@ from typing import Final
 from aiohttp import web
 
 from gateway import clock
-from gateway.errors import PeerError
 from gateway.ports import Health, LiveFeed, SoundFiles, Store
 from gateway.services.people import Person
 
@@ -70,14 +69,3 @@ def is_https(request: web.Request) -> bool:
     """Whether the browser speaks https, with us or with a proxy of ours."""
     trusted = request.remote in parts_of(request).trusted_proxies
     return request.secure or (trusted and request.headers.get("X-Forwarded-Proto") == "https")
-
-
-async def readiness(parts: WebParts) -> dict[str, str]:
-    """Every part → what is wrong with it, or "" when it is well."""
-    faults = dict(await parts.health.faults())
-    if "database" not in faults:
-        try:
-            await parts.store.ping()
-        except PeerError as error:
-            faults["database"] = str(error)
-    return {part: faults.get(part, "") for part in (*HEALTH_PARTS, *sorted(set(faults) - set(HEALTH_PARTS)))}

@@ -5,7 +5,9 @@ import asyncio
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.services import people
 from gateway.web.app import create_app
+from gateway.web.auth import SESSION_COOKIE
 from gateway.web.live import frame
 from tests.peers.duty_desk import AFTERNOON, Desk
 
@@ -50,6 +52,17 @@ async def test_coming_back_is_told_of_a_gap(client: TestClient, desk: Desk) -> N
     async with client.get(LIVE, headers={**await desk.token("clerk"), "Last-Event-ID": "live-x-3"}) as stream:
         await block(stream)
         assert "event: gap" in await block(stream)
+
+
+async def test_news_end_with_the_session(client: TestClient, desk: Desk) -> None:
+    async with desk.store.begin() as uow:
+        await people.save_user(uow, "li.si", "correct horse", "clerk", desk.clock.now(), str.upper)
+        secret, _ = await people.open_session(uow, "li.si", desk.clock.now())
+    async with client.get(LIVE, cookies={SESSION_COOKIE: secret}) as stream:
+        await block(stream)
+        desk.clock.turn(people.SESSION_LENGTH.total_seconds())
+        async with asyncio.timeout(10):
+            assert set(await stream.content.read()) <= set(b":\n")
 
 
 async def test_watcher_is_forgotten_when_it_leaves(client: TestClient, desk: Desk) -> None:
