@@ -1,8 +1,8 @@
 """The audit of a whole configuration folder, ours or foreign.
 
-It finds every setting that opens a way to forward a duty line or to act without our account, or that leaves the record
-out. It reads what Asterisk reads and believes no comment. What it cannot read (`#exec`, a database) is a fault: a folder
-without findings is one in which nothing was found *and* everything was read.
+It finds every setting that opens a way to forward a duty line or to act without our account, or that leaves the
+record out. It reads what Asterisk reads and believes no comment. What it cannot read (`#exec`, a database) is a fault:
+a folder without findings is one in which nothing was found *and* everything was read.
 """
 
 from __future__ import annotations
