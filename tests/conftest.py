@@ -9,6 +9,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from gateway.ports import Store
+from gateway.store.engine import open_store
 from gateway.store.migrate import migrate
 from tests.peers.postgres import PostgresPeer
 
@@ -40,6 +42,30 @@ async def postgres_url(postgres_server: PostgresPeer) -> AsyncIterator[str]:
     await migrate(url)
     yield url
     await _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Either database: every test that asks for `url` or `store` runs on both."""
+    found = request.getfixturevalue(f"{request.param}_url")
+    assert isinstance(found, str)
+    return found
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    """An open store on either database."""
+    opened = await open_store(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def sqlite_store(sqlite_url: str) -> AsyncIterator[Store]:
+    """An open store on SQLite alone."""
+    opened = await open_store(sqlite_url)
+    yield opened
+    await opened.close()
 
 
 async def _administer(server: PostgresPeer, statement: str) -> None:

@@ -119,6 +119,8 @@ def _instant(text: str) -> datetime:
         raise ValueError(f"eventtime '{text}' is not an ISO time") from error
     if at.tzinfo is None:
         raise ValueError(f"eventtime '{text}' does not say its zone")
+    if not 1970 < at.year < 9999:
+        raise ValueError(f"eventtime '{text}' is no time at which an engine ran")
     return at.astimezone(UTC)
 
 

@@ -1,7 +1,7 @@
 """SQLite with one trip to its thread per statement.
 
-aiosqlite runs SQLite in a thread of its own, and asks that thread separately to make a cursor, execute, fetch and close.
-Each trip costs two thread switches, which is several times what SQLite needs for a small statement; at 50 events a second
+aiosqlite runs SQLite in a thread of its own, and asks that thread separately to make a cursor, execute, fetch and
+close. Each trip costs two thread switches, several times what SQLite needs for a small statement; at 50 events a second
 the trips were most of what the gateway cost. Here a statement is one trip, and a transaction in which nothing was
 changed ends without any.
 """

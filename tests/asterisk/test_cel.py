@@ -143,6 +143,7 @@ def test_lines_behind_a_broken_one_are_whole() -> None:
         (written(eventenum=""), "eventenum is missing"),
         (written(eventtime="yesterday"), "not an ISO time"),
         (written(eventtime="2026-11-23T13:05:01"), "zone"),
+        (written(eventtime="0001-01-01T00:00:00+14:00"), "no time at which"),
         (written(eventextra="{"), "eventextra is not JSON"),
         (written(eventextra="[]"), "not a JSON object"),
         (written(eventenum="USER_DEFINED", eventtype="USER_DEFINED"), "needs a name"),
