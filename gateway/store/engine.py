@@ -142,7 +142,7 @@ class SqlTransaction:
         await self.begin_writing()
         with blame():
             result = await self._connected.execute(statement, values)
-            return int(result.rowcount)
+            return len(result.all()) if result.returns_rows else int(result.rowcount)
 
     async def begin_writing(self) -> None:
         """Becomes a writer: on SQLite the only one, until the end."""

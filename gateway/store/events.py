@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Executable, bindparam, func, select
 
 from gateway.core.cel import CelEvent, cel_event
 from gateway.store import tables
@@ -32,6 +32,13 @@ _CALL_IDS = (
     .limit(bindparam("limit"))
 )
 _QUARANTINED = select(func.count().label("count")).select_from(tables.quarantined_lines)
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    statement = insert_once(tables.events, dialect)
+    # asyncpg does not count what many rows at once changed; they are counted by what comes back.
+    return statement.returning(tables.events.c.id) if dialect == "postgresql" else statement
 
 
 @cache
@@ -61,7 +68,7 @@ class SqlEventRows:
         if not events:
             return 0
         rows = [_row(event, raw) for event, raw in events]
-        return await self._transaction.write(insert_once(tables.events, self._transaction.dialect), rows)
+        return await self._transaction.write(_add(self._transaction.dialect), rows)
 
     async def quarantine(self, node: str, file: str, offset: int, raw: bytes, reason: str, at: datetime) -> None:
         """Keeps a line that cannot be understood."""
