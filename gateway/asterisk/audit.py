@@ -20,6 +20,7 @@ from gateway.asterisk.audit_engine import (
     feature_findings,
     hep_findings,
     http_findings,
+    journal_findings,
     manager_findings,
     module_findings,
     websocket_findings,
@@ -74,7 +75,8 @@ def _rules(confs: dict[str, Conf], ari_user: str, journal: Path | None) -> Itera
     yield from ari_findings(confs["ari"], ari_user)
     yield from http_findings(confs["http"])
     yield from manager_findings(confs["manager"])
-    yield from cel_findings(confs["cel"], confs["cel_custom"], journal)
+    yield from cel_findings(confs["cel"])
+    yield from journal_findings(confs["cel_custom"], confs["asterisk"], journal)
     yield from hep_findings(confs["hep"])
     if modules.has("chan_dahdi"):
         yield from dahdi_findings(confs["chan_dahdi"])

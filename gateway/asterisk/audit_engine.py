@@ -61,7 +61,8 @@ CEL_EVENTS = (
     "ATTENDEDTRANSFER", "DTMF", "USER_DEFINED", "LINKEDID_END",
 )  # fmt: skip
 CEL_FIELDS = ("eventtype", "userdeftype", "eventtime", "channame", "uniqueid", "linkedid", "eventextra")
-CEL_DATE = "%FT%T.%6qZ"
+CEL_DATE = "%FT%T.%6q%z"  # Asterisk writes the time of its own zone: a Z would be a lie anywhere but in UTC
+LONGEST_SECTION_NAME = 79
 _AMI_CLASSES = {"all", "call", "originate", "system", "command", "config", "agi", "dialplan"}
 _DAHDI_OFF = ("cancallforward", "transfer", "threewaycalling", "callwaiting")
 
@@ -205,8 +206,8 @@ def _is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
-def cel_findings(cel: Conf, journal: Conf, expected: Path | None) -> Iterator[Finding]:
-    """cel.conf and cel_custom.conf: the record that calls and report clocks rest on."""
+def cel_findings(cel: Conf) -> Iterator[Finding]:
+    """cel.conf: the record that calls and report clocks rest on."""
     general = cel.named("general")
     enabled = general.last("enable")
     if enabled is None or not enabled.is_true:
@@ -219,13 +220,25 @@ def cel_findings(cel: Conf, journal: Conf, expected: Path | None) -> Iterator[Fi
     if general.value("dateformat") != CEL_DATE:
         opens = "the time of an event lacks microseconds or zone, so it cannot be read"
         yield absent(general, f"dateformat = {CEL_DATE}", opens, "set it")
-    files = [section for section in journal.objects() if section.value("format").lower() == "json"]
-    ours = [section for section in files if expected is None or Path(section.name) == expected]
+
+
+def journal_findings(conf: Conf, asterisk: Conf, expected: Path | None) -> Iterator[Finding]:
+    """cel_custom.conf: a JSON journal where it is read. A bare name lies in `cel-custom` below the log folder."""
+    log_dir = Path(asterisk.named("directories").value("astlogdir", "/var/log/asterisk"))
+    files = [section for section in conf.objects() if section.value("format").lower() == "json"]
+    ours = [
+        section
+        for section in files
+        if expected is None or (log_dir / "cel-custom" / section.name).resolve() == expected.resolve()
+    ]
     if not ours:
         place = expected or "<data_dir>/journal/cel.json"
         remedy = f"add [{place}] with format = json"
-        yield absent(journal, f"section [{place}]", "the journal is not written where it is read", remedy)
+        yield absent(conf, f"section [{place}]", "the journal is not written where it is read", remedy)
     for section in ours:
+        if len(section.name) > LONGEST_SECTION_NAME:
+            opens = f"Asterisk cuts the name after {LONGEST_SECTION_NAME} characters and writes elsewhere"
+            yield absent(section, "a short name", opens, "choose a shorter data_dir")
         fields = {word.strip() for word in section.value("fields").split(",")}
         lacking = [name for name in CEL_FIELDS if name not in fields]
         if lacking:

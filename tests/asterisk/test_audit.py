@@ -172,8 +172,8 @@ ENGINE = [
     ),
     Opened("cel", "enable = yes", "enable = no", "without enable = yes"),
     *(Opened("cel", name, "APP_START", f"without events {name}") for name in audit_engine.CEL_EVENTS),
-    Opened("cel", "%FT%T.%6qZ", "%FT%T", "without dateformat"),
-    Opened("cel_custom", "/cel.json]", "/elsewhere.json]", "the journal is not written where it is read"),
+    Opened("cel", "%6q%z", "%6qZ", "without dateformat"),
+    Opened("cel_custom", "cel.json]", "elsewhere.json]", "the journal is not written where it is read"),
     Opened("cel_custom", "format = json", "format = dsv", "the journal is not written where it is read"),
     *(Opened("cel_custom", f"{name},", "", f"without fields {name}") for name in audit_engine.CEL_FIELDS[1:-1]),
     Opened("hep", "enabled = yes", "enabled = no", "enabled = yes", "warning"),
@@ -195,11 +195,15 @@ def found_in(folder: Path, texts: dict[str, str], file: str, text: str | None) -
         (folder / file).unlink()
     else:
         (folder / file).write_text(text, encoding="utf-8")
-    return findings(folder, journal=Path(texts["cel_custom.conf"].split("[")[1].split("]")[0]))
+    log_dir = texts["asterisk.conf"].partition("astlogdir => ")[2].partition("\n")[0]
+    return findings(folder, journal=Path(log_dir, "cel-custom", "cel.json"))
 
 
 def test_our_own_configuration_has_no_open_way(tmp_path: Path) -> None:
     folder = rendered(tmp_path)
+    config(tmp_path).journal_dir.mkdir()
+    (tmp_path / "run/log").mkdir()
+    (tmp_path / "run/log/cel-custom").symlink_to(config(tmp_path).journal_dir)
     assert findings(folder, journal=config(tmp_path).journal_dir / "cel.json") == []
 
 
@@ -271,7 +275,7 @@ def test_autoload_cannot_load_what_is_not_installed(tmp_path: Path, texts: dict[
     (tmp_path / "modules").mkdir()
     for name in ("app_queue", *audit_engine.NEEDED_MODULES):
         (tmp_path / "modules" / f"{name}.so").touch()
-    there = f"[directories]\nastmoddir => {tmp_path}/modules\n"
+    there = texts["asterisk.conf"].replace("astmoddir => ", f"astmoddir => {tmp_path}/modules ; ")
     assert modules_of(tmp_path, {**texts, "asterisk.conf": there}, "") == {"noload = app_queue.so"}
     (tmp_path / "modules" / "cel_custom.so").unlink()
     assert "load = cel_custom.so" in modules_of(tmp_path, {**texts, "asterisk.conf": there}, "")
@@ -290,3 +294,12 @@ def test_findings_say_where_what_and_what_to_do(tmp_path: Path, texts: dict[str,
     line = texts["cel.conf"].splitlines().index("[general]") + 1
     place = f"{tmp_path / 'cel.conf'}:{line}"
     assert str(finding) == f"{place}: [general] without enable = yes: nothing of a call is recorded; add it"
+
+
+def test_a_journal_whose_name_asterisk_would_cut(tmp_path: Path, texts: dict[str, str]) -> None:
+    for length, count in ((79, 0), (80, 1)):
+        journal = Path("/" + "d" * (length - 10) + "/cel.json")
+        (tmp_path / "cel_custom.conf").write_text(texts["cel_custom.conf"].replace("[cel.json]", f"[{journal}]"))
+        found_in(tmp_path, {**texts, "cel_custom.conf": (tmp_path / "cel_custom.conf").read_text()}, "x.conf", "")
+        found = findings(tmp_path, journal=journal)
+        assert [finding.setting.endswith("without a short name") for finding in found] == [True] * count
