@@ -1,0 +1,51 @@
+"""Post-dial delay: from the caller's INVITE leaving SIPp to the phone's INVITE arriving at SIPp, per call.
+
+Both times come from the message logs of SIPp on the same clock; an INVITE is known again by the caller's number.
+"""
+
+from __future__ import annotations
+
+from tests.bench.city import Subject
+from tests.bench.report import Report
+from tests.bench.spread import Spread, quantile
+from tests.bench.traffic import Traffic, invites
+
+TALK_MS = 500
+
+
+async def measure(
+    product: Subject, bare: Subject, traffic: Traffic, report: Report, *, pairs: int, calls: int, rate_hz: float
+) -> None:
+    """Runs the blocks by turns and reports the delays."""
+    delays: dict[str, list[list[float]]] = {"product": [], "bare": []}
+    for pair in range(pairs):
+        for subject in (product, bare) if pair % 2 else (bare, product):
+            found = await _block(subject, traffic, calls, rate_hz)
+            if len(found) != calls:
+                report.doubt(f"{subject.name}: {len(found)} of {calls} INVITEs reached a phone")
+            delays[subject.name].append(found)
+    report.raw["post_dial_ms"] = delays
+    whole = {name: [each for block in blocks for each in block] for name, blocks in delays.items()}
+    for name in ("bare", "product"):
+        p50, p99 = quantile(whole[name], 0.5), quantile(whole[name], 0.99)
+        report.line(f"{name}, post-dial delay", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {len(whole[name])} calls")
+    by_pair = [
+        quantile(ours, 0.99) - quantile(theirs, 0.99)
+        for ours, theirs in zip(delays["product"], delays["bare"], strict=True)
+    ]
+    p99_more = quantile(whole["product"], 0.99) - quantile(whole["bare"], 0.99)
+    spread = Spread.of(by_pair)
+    report.line(
+        "product p99 − bare p99",
+        f"{p99_more:.1f} ms  ({spread.least:.1f} to {spread.most:.1f}, {spread.count} runs)",
+        "≤ 20 ms",
+        met=p99_more <= 20.0,
+    )
+
+
+async def _block(subject: Subject, traffic: Traffic, calls: int, rate_hz: float) -> list[float]:
+    """Milliseconds from INVITE to INVITE, one for each call that reached a phone."""
+    async with traffic.phones(subject, logged=True) as phones:
+        outcome = await traffic.call(subject, calls=calls, rate_hz=rate_hz, talk_ms=TALK_MS, logged=True)
+        sent, received = invites(outcome.folder, "sent"), invites(phones.folder, "received")
+    return [(received[number] - sent[number]).total_seconds() * 1000 for number in sent if number in received]
