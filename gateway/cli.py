@@ -21,7 +21,7 @@ from typing import ParamSpec
 import click
 import structlog
 
-from gateway import app, clock, control, spreadsheet
+from gateway import app, clock, control, preflight, spreadsheet
 from gateway.asterisk import install, process
 from gateway.config import Config, load
 from gateway.errors import DutylineError, InventoryError, PeerError

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
@@ -27,6 +28,17 @@ def alembic_config() -> Config:
 def newest_revision() -> str:
     """The revision that this version of the program works with."""
     return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+
+
+async def revision(url: str) -> str | None:
+    """The revision of the database at `url`; None when it has no tables of ours yet. Raises StoreError."""
+    engine = make_engine(url)
+    try:
+        with blame():
+            async with engine.connect() as connection:
+                return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    finally:
+        await engine.dispose()
 
 
 async def migrate(url: str) -> None:
