@@ -17,7 +17,8 @@ from tests.house.source import Source, assert_none, python_files
 
 FOUNDATION = {"errors", "clock", "ids"}  # imported by everybody but, for clock and ids, the core
 DOORS = {"asterisk", "audio", "radio", "store", "web", "scheduler", "spreadsheet"}
-TOP = {"app", "node", "duties", "preflight", "external", "machine", "cli", "__main__", "demo", "docs", "docs_zh"}  # composition and verbs
+# The composition root and the verbs.
+TOP = {"app", "node", "duties", "preflight", "external", "machine", "cli", "__main__", "demo", "docs", "docs_zh"}
 MAY_IMPORT_APP = {"__main__", "cli", "demo"}
 
 ROOMS: Mapping[str, set[str]] = {
