@@ -45,6 +45,7 @@ from gateway.services.engine_watch import EngineWatch
 from gateway.services.forwarding import ForwardingWatch
 from gateway.services.journal import Ingester
 from gateway.services.live import LiveHub
+from gateway.services.missed_calls import MissedCalls
 from gateway.services.recording_watch import GrowthWatch
 from gateway.services.recordings import Recordings
 from gateway.services.sip_evidence import SipEvidence
@@ -174,9 +175,11 @@ async def _assemble(config: Config, store: Store, engine: Engine) -> Gateway:
     )
     forwarding = ForwardingWatch(store, live, lambda: node.directory)
 
+    missed = MissedCalls(live)
+
     async def on_events(uow: UnitOfWork, events: list[CelEvent]) -> None:
-        await recordings.on_events(uow, events)
-        await forwarding.on_events(uow, events)
+        for story in (recordings, forwarding, missed):
+            await story.on_events(uow, events)
 
     journal = CelJournal(config.journal_dir, config.asterisk.node)
     ingester = Ingester(store, journal, live, units_of=node.units_of, on_events=on_events)

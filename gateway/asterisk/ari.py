@@ -30,7 +30,7 @@ class Ari:
 
     def __init__(self, base_url: str, user: str, secret: str) -> None:
         self._base = base_url.rstrip("/") + "/ari"
-        self._auth = aiohttp.BasicAuth(user, secret)
+        self._headers = {"Authorization": aiohttp.encode_basic_auth(user, secret)}
         self._session: aiohttp.ClientSession | None = None
         self._listener: asyncio.Task[None] | None = None
         self._waiting: dict[tuple[str, str], asyncio.Event] = {}
@@ -38,7 +38,7 @@ class Ari:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            auth=self._auth, timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S), raise_for_status=False
+            headers=self._headers, timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S), raise_for_status=False
         )
         self._listener = asyncio.create_task(self._listen(), name="ari-events")
         return self

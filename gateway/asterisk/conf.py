@@ -63,7 +63,7 @@ def _values(config: Config, inventory: Inventory, places: Places) -> dict[str, A
     return {
         **{name: getattr(places, name) for name in Places.__slots__},
         "node": config.asterisk.node,
-        "journal_dir": config.journal_dir,
+        "cel_journal": "cel.json" if config.asterisk.mode == "embedded" else config.journal_dir / "cel.json",
         "live_dir": config.live_dir,
         "rendered_prompts_dir": config.prompts_dir / "rendered",
         "recording_policy": config.recording.failure_policy,

@@ -78,6 +78,9 @@ class Engine:
             return []
         for name in ("etc", "var", "spool", "spool/tmp", "log"):
             (self._run / name).mkdir(parents=True, exist_ok=True)
+        journal = self._run / "log/cel-custom"
+        if not journal.is_symlink():
+            journal.symlink_to(self._config.journal_dir)
         return conf.write(self._run / "etc", conf.render(self._config, inventory, self._places()))
 
     async def start(self, changed: list[str], leash: int = 0) -> bool:

@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -50,6 +52,12 @@ class Playing:
             raise PhoneError(f"{self.name} was not done within {within_s:.0f} s\n{self.errors()}") from None
         if code != 0:
             raise PhoneError(f"{self.name} ended with {code}\n{self.errors()}")
+
+    async def hang_up(self, within_s: float = CALL_LIMIT_S) -> None:
+        """Takes no more calls, lets those under way end, and then is like `done`."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGUSR1)
+        await self.done(within_s)
 
     async def end(self) -> None:
         """Ends it now, whatever it is doing."""
@@ -97,14 +105,14 @@ class Sipp:
             _filled((SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8"), values), encoding="utf-8"
         )
         command = [
-            *self.engine.command("sipp"), *([target] if target else []), "-sf", str(script), "-i", host, "-p", str(port),
-            "-mi", host, "-min_rtp_port", str(free_media_port(host)), "-m", str(calls), "-aa", "-nostdin",
+            *_leashed(), *self.engine.command("sipp"), *([target] if target else []), "-sf", str(script),
+            "-i", host, "-p", str(port), "-mi", host, "-min_rtp_port", str(free_media_port(host)), "-m", str(calls), "-aa", "-nostdin",
             "-trace_err", "-error_file", str(folder / "errors.log"), "-trace_msg", "-message_file",
             str(folder / "messages.log"), *options,
         ]  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         playing = Playing(f"{scenario} at {host}:{port}", process, folder)
         if not target:
@@ -141,10 +149,10 @@ class DeskPhone:
         finally:
             await playing.end()
 
-    async def dials(self, number: str, answer: int, headers: str = "") -> Playing:
+    async def dials(self, number: str, answer: int, *, scenario: str = "dial", **values: object) -> Playing:
         """Dials `number` (as it stands in the request URI); passes when the final answer is `answer`."""
         return await self.sipp.play(
-            "dial", {"number": number, "answer": answer, "headers": headers},
+            scenario, {"number": number, "answer": answer, "headers": "", **values},
             host=self.host, port=free_port(self.host), target=self.registrar, options=self._account,
         )  # fmt: skip
 
@@ -177,6 +185,12 @@ class Carrier:
             yield playing
         finally:
             await playing.end()
+
+
+def _leashed() -> list[str]:
+    """What makes the kernel end a phone with the process that plays it, should that be killed (util-linux)."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
 def _filled(text: str, values: Mapping[str, object]) -> str:

@@ -62,7 +62,7 @@ class ForwardingWatch:
         attempt = forwarding.attempt_in_message(
             message, call, self._directory(), self._registrations.get(message.header("call-id"), "")
         )
-        chain = diversion.chain(message) if call and message.method == "INVITE" and not message.status else ()
+        chain = diversion.chain(message) if call and call.party == "caller" and not message.status else ()
         async with self._store.begin() as uow:
             if attempt is not None:
                 await self._store_attempt(uow, attempt)
