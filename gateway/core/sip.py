@@ -12,8 +12,9 @@ from datetime import datetime
 from urllib.parse import unquote
 
 _COMPACT = {"i": "call-id", "f": "from", "t": "to", "m": "contact", "r": "refer-to", "b": "referred-by", "v": "via"}
-_URI = re.compile(r"<([^>]*)>|((?:sips?|tel):[^;,>\s]*)", re.I)
-_USER = re.compile(r"(?:sips?:)(?:([^@;>]*)@)?|tel:([^;>]*)", re.I)
+_URI = re.compile(r"<([^<>]*)>|((?:sips?|tel):[^;,>\s]*)", re.I)
+_USER = re.compile(r"sips?:(?:([^@;:>]*+)(?:[;:][^@>]*+)?@)?|tel:([^;>]*)", re.I)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class SipMessage:
 def parse(at: datetime, source: str, target: str, text: str) -> SipMessage:
     """The message in `text`; what is no header line is passed over, the text itself is kept whole."""
     head = re.split(r"\r?\n\r?\n", text.lstrip("\r\n"), maxsplit=1)[0]
-    lines = re.sub(r"\r?\n[ \t]+", " ", head).splitlines() or [""]
+    lines = re.split(r"\r?\n", re.sub(r"\r?\n[ \t]+", " ", head))  # nothing else ends a line: names may hold it
     headers = []
     for line in lines[1:]:
         name, colon, value = line.partition(":")
@@ -68,28 +69,28 @@ def parse(at: datetime, source: str, target: str, text: str) -> SipMessage:
 
 def split_values(value: str) -> list[str]:
     """`"A, B" <sip:x>, <sip:y>` → two values: commas in quotes and in angle brackets do not count."""
-    parts, depth, quoted, start, previous = [], 0, False, 0, ""
+    parts, depth, quoted, escaped, start = [], 0, False, False, 0
     for position, letter in enumerate(value):
-        if letter == '"' and previous != "\\":
+        if letter == '"' and not escaped:
             quoted = not quoted
         elif not quoted and letter in "<>":
             depth += 1 if letter == "<" else -1
         elif not quoted and depth <= 0 and letter == ",":
             parts.append(value[start:position].strip())
             start = position + 1
-        previous = letter
+        escaped = quoted and letter == "\\" and not escaped
     return [part for part in [*parts, value[start:].strip()] if part]
 
 
 def uri_of(value: str) -> str:
-    """The URI of a name-addr or addr-spec; the value itself when there is none."""
-    found = _URI.search(value)
+    """The URI of a name-addr or addr-spec, never one in a quoted name; the value itself when there is none."""
+    found = _URI.search(_QUOTED.sub("", value))
     return (found[1] if found[1] is not None else found[2]) if found else value.strip()
 
 
 def user_of(value: str) -> str:
     """The user part (or telephone number) of the URI in `value`, percent-decoded; empty when there is none."""
-    found = _USER.search(uri_of(value))
+    found = _USER.match(uri_of(value).strip())
     return unquote(found[1] or found[2] or "") if found else ""
 
 
