@@ -2,7 +2,7 @@
 
 Asterisk itself reads only the first Diversion header, and no History-Info that is comma-joined; so the chain is read
 from the raw message. Diversion lists the latest diverting number first; History-Info lists numbers in the order in
-which they were tried, with the cause on the entry that followed.
+which they were tried: the new target carries the cause as a parameter, or the target that was left carries a Reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _CAUSES = {
     "503": "unavailable",
     "404": "unknown",
 }
-_CAUSE = re.compile(r"[;?&]cause=(\d{3})|Reason=[^&>]*?cause(?:%3D|=)(\d{3})", re.I)
+_CAUSE = re.compile(r";cause=(\d{3})", re.I)
+_REASON = re.compile(r"Reason=[^&]*?cause(?:%3D|=)(\d{3})", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,15 @@ def _history(entries: list[str]) -> list[Diverting]:
     """Each entry whose successor says with a cause that the call went on from there."""
     found = []
     for entry, successor in pairwise(entries):
-        cause = _CAUSE.search(successor) or _CAUSE.search(entry)
-        if cause is None or uri_of(entry) == uri_of(successor):
-            continue
-        reason = _CAUSES.get(cause[1] or cause[2], f"cause {cause[1] or cause[2]}")
-        found.append(Diverting(user_of(entry), reason, "History-Info", entry))
+        cause = _cause(entry, successor)
+        if cause and user_of(entry) != user_of(successor):
+            reason = _CAUSES.get(cause, f"cause {cause}")
+            found.append(Diverting(user_of(entry), reason, "History-Info", entry))
     return found[::-1]
+
+
+def _cause(entry: str, successor: str) -> str:
+    """Why the call went on: the new target's own `cause` (RFC 4458), else the Reason of the target it left."""
+    headers_of_entry = uri_of(entry).partition("?")[2]
+    found = _CAUSE.search(uri_of(successor).partition("?")[0]) or _REASON.search(headers_of_entry)
+    return found[1] if found else parameter(successor, "cause")
