@@ -29,15 +29,17 @@ from gateway.core.directory import Directory
 from gateway.core.sip import SipMessage, uri_of, user_of
 
 EVIDENCE_MAX = 8_000  # characters of raw text kept of one message
+KEY_MAX = TARGET_MAX = 255
+PHONE_MAX = 64
 
 # What the codes mean that people dial; all strings that are no plain number are denied, the table only names them.
 _CODES = (
+    (r"#{1,2}(57|40|41|21|61|62|67|002|004)#?.*|\*(73|91|93|720|900|920)", "cancel forwarding"),  # before *72…
     (r"\*57\*.*|\*\*21\*.*|\*72.*", "forward all calls"),
     (r"\*40\*.*|\*\*67\*.*|\*90.*", "forward when busy"),
     (r"\*41\*.*|\*\*61\*.*|\*92.*", "forward when unanswered"),
     (r"\*\*62\*.*", "forward when unreachable"),
     (r"\*\*00[24]\*.*", "forward, all conditions"),
-    (r"#{1,2}(57|40|41|21|61|62|67|002|004)#?.*|\*(73|91|93|720|900|920)", "cancel forwarding"),
     (r"\*#.*", "ask for forwarding"),
     (r"\*56#", "do not disturb"),
     (r"\*50.*", "absent subscriber"),
@@ -130,12 +132,12 @@ def _redirect_event(event: CelEvent, directory: Directory) -> ForwardAttempt:
     target = event.fact("forward")
     line = directory.line_of(event.dnid or event.exten)
     return ForwardAttempt(
-        key=f"redirect|{event.linkedid}|{target}",
+        key=f"redirect|{event.linkedid}|{target}"[:KEY_MAX],
         method="redirect",
         at=event.at,
         line_number=line.number if line else None,
         phone=line.phones[0].user if line and len(line.phones) == 1 else None,
-        target=target,
+        target=target[:TARGET_MAX],
         call_id=event.linkedid,
         evidence=(_of_event(event),),
     )
@@ -154,12 +156,12 @@ def _attempt(
     phone = phone or endpoint_of(event.channel)
     line = directory.line_of_phone(phone)
     return ForwardAttempt(
-        key=key,
+        key=key[:KEY_MAX],
         method=method,
         at=event.at,
         line_number=event.fact("line") or (line.number if line else None),
-        phone=phone,
-        target=target,
+        phone=phone[:PHONE_MAX],
+        target=target[:TARGET_MAX],
         call_id=event.linkedid,
         evidence=(_of_event(event),),
     )
@@ -207,7 +209,12 @@ def attempt_in_message(
     if message.header("replaces"):
         key = f"replaces|{message.header('call-id')}"
         return _on_wire(key, "replaces", message, call, directory, message.header("replaces"))
-    if call and call.party == "caller" and directory.line_of_phone(call.endpoint) and not _is_number(message.request_user):
+    if (
+        call
+        and call.party == "caller"
+        and directory.line_of_phone(call.endpoint)
+        and not _is_number(message.request_user)
+    ):
         return _on_wire(f"star_code|{call.call_id}", "star_code", message, call, directory, message.request_user)
     return None
 
@@ -232,12 +239,12 @@ def _registration(message: SipMessage, directory: Directory, contact: str) -> Fo
         return None
     hour = message.at.strftime("%Y%m%d%H")
     return ForwardAttempt(
-        key=f"second_registration|{phone}|{uri_of(contact)}|{hour}",
+        key=f"second_registration|{phone}|{hour}|{uri_of(contact)}"[:KEY_MAX],
         method="second_registration",
         at=message.at,
         line_number=line.number,
         phone=phone,
-        target=uri_of(contact) or message.target,
+        target=(uri_of(contact) or message.target)[:TARGET_MAX],
         evidence=(_of_message(message),),
     )
 
@@ -248,12 +255,12 @@ def _on_wire(
     phone = call.endpoint if call else user_of(message.header("from"))
     line = directory.line_of_phone(phone)
     return ForwardAttempt(
-        key=key[:255],
+        key=key[:KEY_MAX],
         method=method,
         at=message.at,
         line_number=line.number if line else None,
-        phone=phone or None,
-        target=target[:255],
+        phone=phone[:PHONE_MAX] or None,
+        target=target[:TARGET_MAX],
         call_id=call.call_id if call else None,
         evidence=(_of_message(message),),
     )
