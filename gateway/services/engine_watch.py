@@ -55,18 +55,19 @@ class EngineWatch:
             elif isinstance(result, BaseException):
                 raise result
         self.faults = found
-        await self._tell_of_restarts()
-        if not found:
-            self._good_s = monotonic_s()
-            await self._all_well()
-            return
         silent_s = monotonic_s() - self._good_s
-        if silent_s >= PATIENCE_S:
+        hangs = bool(found) and silent_s >= PATIENCE_S
+        if hangs:  # act first: telling may have to wait for a database
             log.error("engine_hangs", silent_s=round(silent_s, 1), faults=found)
-            await self._raise("engine_silent", "; ".join(found.values()))
-            self._alarmed = True
-            self._good_s = monotonic_s()  # the new one gets its time
             self.restart()
+        if hangs or not found:
+            self._good_s = monotonic_s()  # a new one gets its time
+        await self._tell_of_restarts()
+        if hangs:
+            self._alarmed = True
+            await self._raise("engine_silent", "; ".join(found.values()))
+        elif not found:
+            await self._all_well()
 
     async def _tell_of_restarts(self) -> None:
         starts = self.starts()
