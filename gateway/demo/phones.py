@@ -106,9 +106,9 @@ class Sipp:
         )
         command = [
             *_leashed(), *self.engine.command("sipp"), *([target] if target else []), "-sf", str(script),
-            "-i", host, "-p", str(port), "-mi", host, "-min_rtp_port", str(free_media_port(host)), "-m", str(calls), "-aa", "-nostdin",
-            "-trace_err", "-error_file", str(folder / "errors.log"), "-trace_msg", "-message_file",
-            str(folder / "messages.log"), *options,
+            "-i", host, "-p", str(port), "-mi", host, "-min_rtp_port", str(free_media_port(host)),
+            "-m", str(calls), "-aa", "-nostdin", "-trace_err", "-error_file", str(folder / "errors.log"),
+            "-trace_msg", "-message_file", str(folder / "messages.log"), *options,
         ]  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
@@ -216,9 +216,13 @@ def free_media_port(host: str) -> int:
 
 async def _until_bound(host: str, port: int, playing: Playing) -> None:
     """SIPp says nothing when it listens, so its socket is looked for in the kernel's table."""
-    wanted = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
     deadline = asyncio.get_running_loop().time() + STARTED_WITHIN_S
-    while wanted not in Path("/proc/net/udp").read_text(encoding="ascii"):
+    while not _is_bound(host, port):
         if playing.process.returncode is not None or asyncio.get_running_loop().time() > deadline:
             raise PhoneError(f"{playing.name} did not start\n{playing.errors()}")
         await asyncio.sleep(LOOK_S)
+
+
+def _is_bound(host: str, port: int) -> bool:
+    socket_name = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
+    return socket_name in Path("/proc/net/udp").read_text(encoding="ascii")
