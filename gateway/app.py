@@ -41,10 +41,12 @@ from gateway.duties import Duties
 from gateway.errors import ConfigError, EngineError, StoreError
 from gateway.node import Node
 from gateway.ports import Store, UnitOfWork
+from gateway.scheduler import daily
 from gateway.services.engine_watch import EngineWatch
 from gateway.services.forwarding import ForwardingWatch
 from gateway.services.journal import Ingester
 from gateway.services.live import LiveHub
+from gateway.services.lost_calls import LostCalls
 from gateway.services.missed_calls import MissedCalls
 from gateway.services.recording_watch import GrowthWatch
 from gateway.services.recordings import Recordings
@@ -81,8 +83,9 @@ class Gateway:
     ingester: Ingester
     recordings: Recordings
     watch: EngineWatch
+    journals: tuple[CelJournal, SipJournal]
+    first_password: str | None
     http_address: str = ""
-    first_password: str | None = None
 
     async def faults(self) -> Mapping[str, str]:
         """Part → what is wrong with it; empty when all is well."""
@@ -94,6 +97,11 @@ class Gateway:
         if not self.config.live_dir.is_dir():
             found["recordings"] = f"{self.config.live_dir} is not there; calls cannot be recorded"
         return found
+
+    def rotate_journals(self) -> None:
+        """New journal files begin; the old ones stay beside them."""
+        for journal in self.journals:
+            journal.rotate(clock.now())
 
     async def status(self) -> str:
         """What a person at this machine asks first, as JSON."""
@@ -117,6 +125,7 @@ async def running(config: Config, progress: Progress, leash: int = 0) -> AsyncIt
         stack.callback(gateway.sounds.close)
         await _start_engine(gateway, stack, leash)
         await gateway.recordings.recover()
+        stack.enter_context(daily({"rotate_journals": gateway.rotate_journals}, hour=3, minute=17))
         await _serve_people(gateway, stack)
         progress(f"console http://{gateway.http_address}/")
         yield gateway
@@ -162,7 +171,37 @@ async def _assemble(config: Config, store: Store, engine: Engine) -> Gateway:
     recordings = Recordings(
         store=store, sounds=sounds, feed=live, folder=config.recordings_dir, is_call_alive=node.is_call_alive
     )
-    growth = GrowthWatch(
+    forwarding = ForwardingWatch(store, live, lambda: node.directory, lambda: ingester.lag_s)
+    missed = MissedCalls(live)
+
+    async def on_events(uow: UnitOfWork, events: list[CelEvent]) -> None:
+        for story in (recordings, forwarding, missed):
+            await story.on_events(uow, events)
+
+    journal = CelJournal(config.journal_dir, config.asterisk.node)
+    sip_journal = SipJournal(config.sip_journal_dir, config.asterisk.node)
+    ingester = Ingester(store, journal, live, units_of=node.units_of, on_events=on_events)
+    lost = LostCalls(store, journal, next_start=ari.next_start, lag_s=lambda: ingester.lag_s)
+    watch = _engine_watch(config, store, live, engine, ari)
+    for name, duty in {
+        "journal": ingester.run,
+        "lost_calls": lost.run,
+        "sip_evidence": SipEvidence(sip_journal, store, forwarding.on_message).run,
+        "recordings": recordings.run,
+        "recording_watch": _growth_watch(config, store, live, sounds, node, recordings).run,
+        "engine_watch": watch.run,
+    }.items():
+        duties.plan(name, duty)
+    journals = (journal, sip_journal)
+    return Gateway(
+        config, store, engine, ari, node, live, sounds, duties, ingester, recordings, watch, journals, first_password
+    )
+
+
+def _growth_watch(
+    config: Config, store: Store, live: LiveHub, sounds: PydubSoundFiles, node: Node, recordings: Recordings
+) -> GrowthWatch:
+    return GrowthWatch(
         store=store,
         sounds=sounds,
         feed=live,
@@ -172,40 +211,6 @@ async def _assemble(config: Config, store: Store, engine: Engine) -> Gateway:
         on_stalled=node.recording_stalled,
         stalled_after_s=config.recording.stalled_after_s,
         min_free_mb=config.recording.min_free_mb,
-    )
-    forwarding = ForwardingWatch(store, live, lambda: node.directory)
-
-    missed = MissedCalls(live)
-
-    async def on_events(uow: UnitOfWork, events: list[CelEvent]) -> None:
-        for story in (recordings, forwarding, missed):
-            await story.on_events(uow, events)
-
-    journal = CelJournal(config.journal_dir, config.asterisk.node)
-    ingester = Ingester(store, journal, live, units_of=node.units_of, on_events=on_events)
-    evidence = SipEvidence(SipJournal(config.sip_journal_dir, config.asterisk.node), store, forwarding.on_message)
-    watch = _engine_watch(config, store, live, engine, ari)
-    for name, duty in (
-        ("journal", ingester.run),
-        ("sip_evidence", evidence.run),
-        ("recordings", recordings.run),
-        ("recording_watch", growth.run),
-        ("engine_watch", watch.run),
-    ):
-        duties.plan(name, duty)
-    return Gateway(
-        config,
-        store,
-        engine,
-        ari,
-        node,
-        live,
-        sounds,
-        duties,
-        ingester,
-        recordings,
-        watch,
-        first_password=first_password,
     )
 
 
@@ -256,8 +261,11 @@ async def _end_calls(gateway: Gateway) -> None:
     try:
         for channel_id in await gateway.ari.channel_ids():
             await gateway.ari.hang_up(channel_id)
-        while clock.monotonic_s() < deadline_s and (await gateway.ari.channel_ids() or await _unsealed(gateway.store)):
-            await asyncio.sleep(LOOK_S)  # Asterisk and the journal take their time; both are looked at, not assumed
+        # Asterisk and the journal take their time; both are looked at, not assumed.
+        while await gateway.ari.channel_ids() or await _unsealed(gateway.store):
+            if clock.monotonic_s() > deadline_s:
+                break
+            await asyncio.sleep(LOOK_S)
     except (EngineError, StoreError) as error:
         log.warning("calls_not_ended_in_order", error=str(error))  # what is left is recovered at the next start
 

@@ -23,6 +23,7 @@ from gateway.ports import Store
 log = structlog.get_logger(__name__)
 
 WHISPER_S = 15.0
+SOUND_WITHIN_S = 0.3
 
 
 class Node:
@@ -71,11 +72,17 @@ class Node:
         return call_id in living or any(leg["id"] in living for leg in legs)
 
     async def recording_stalled(self, call_id: str, recording_id: str) -> None:
-        """The configured policy for a call whose recording stopped: say so to both sides; with `refuse`, end it."""
+        """The configured policy for a call whose recording stopped: say so to both sides; with `refuse`, end it.
+
+        Where no side sends sound there is nothing to record: the alarm stands, but the call is left alone.
+        """
         refuse = self._config.recording.failure_policy == "refuse"
         sound = self._config.prompts_dir / "rendered" / ("not-recorded-refused" if refuse else "not-recorded")
         async with self._store.begin() as uow:
             legs = [leg["id"] for leg in await uow.calls.legs(call_id) if leg["ended_at"] is None]
+        if not await self._sound_arrives(legs):
+            log.warning("no_sound_from_either_side", call=call_id, recording=recording_id)
+            return
         told = await asyncio.gather(
             *(self._ari.whisper(leg, str(sound), WHISPER_S) for leg in legs), return_exceptions=True
         )
@@ -84,3 +91,10 @@ class Node:
                 log.warning("not_told_of_stalled_recording", leg=leg, recording=recording_id, error=str(result))
         if refuse:
             await asyncio.gather(*(self._ari.hang_up(leg) for leg in legs))
+
+    async def _sound_arrives(self, legs: list[str]) -> bool:
+        """Whether a party of the call is sending RTP just now."""
+        before = await asyncio.gather(*(self._ari.packets_received(leg) for leg in legs))
+        await asyncio.sleep(SOUND_WITHIN_S)
+        after = await asyncio.gather(*(self._ari.packets_received(leg) for leg in legs))
+        return before != after

@@ -26,6 +26,7 @@ from gateway.core.treatment import Question, Treatment
 log = structlog.get_logger()
 
 ANSWER_WITHIN_S = 2.0  # the dialplan has long gone on by then
+LONGEST_SESSION = 65_536  # characters
 
 
 class _Silence:
@@ -35,11 +36,27 @@ class _Silence:
         """Nothing."""
 
 
+class _Heard:
+    """What the other side says, up to its hang-up: pyst2 itself would read on for ever after the end."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._left = LONGEST_SESSION
+
+    def readline(self) -> str:
+        """A whole line. Raises ConnectionResetError when there is none."""
+        line = self._stream.readline(self._left)
+        self._left -= len(line)
+        if not line.endswith("\n"):
+            raise ConnectionResetError("the other side hung up, or says too much")
+        return line
+
+
 class Conversation(AGI):  # type: ignore[misc]  # pyst2 ships no types
     """One AGI session over a pair of text streams, on pyst2's commands."""
 
     def __init__(self, incoming: IO[str], outgoing: IO[str]) -> None:
-        self.stdin = incoming
+        self.stdin = _Heard(incoming)
         self.stdout = outgoing
         self.stderr = _Silence()
         self._got_sighup = False

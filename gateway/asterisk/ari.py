@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,6 +36,8 @@ class Ari:
         self._listener: asyncio.Task[None] | None = None
         self._waiting: dict[tuple[str, str], asyncio.Event] = {}
         self.connected = asyncio.Event()
+        self._disconnected = asyncio.Event()
+        self._told_start = datetime.min.replace(tzinfo=UTC)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -73,9 +76,39 @@ class Ari:
         """Reads a module's configuration again; calls go on."""
         await self.ask("PUT", f"/asterisk/modules/{module}.so")
 
+    async def next_start(self) -> datetime:
+        """Waits until an Asterisk not told of before is connected; gives the time at which it was started."""
+        while True:
+            await self.connected.wait()
+            try:
+                told = await self.ask("GET", "/asterisk/info", only="status")
+                started_at = datetime.fromisoformat(told["status"]["startup_time"])
+            except EngineError as error:
+                log.info("engine_start_unknown", error=str(error))
+                started_at = self._told_start
+            if started_at != self._told_start:
+                self._told_start = started_at
+                return started_at
+            await self._wait_for_disconnect()
+
+    async def _wait_for_disconnect(self) -> None:
+        self._disconnected.clear()
+        if self.connected.is_set():
+            await self._disconnected.wait()
+
     async def channel_ids(self) -> list[str]:
         """The ids of all channels that exist now."""
         return [str(channel["id"]) for channel in await self.ask("GET", "/channels")]
+
+    async def packets_received(self, channel_id: str) -> int:
+        """How many RTP packets its party has sent so far; 0 for a channel that is gone."""
+        try:
+            told = await self.ask("GET", f"/channels/{channel_id}/rtp_statistics")
+        except EngineError as error:
+            if " 404 " in str(error):
+                return 0
+            raise
+        return int(told["rxcount"])
 
     async def hang_up(self, channel_id: str) -> None:
         """Ends a channel; one that is gone already is no fault."""
@@ -122,6 +155,7 @@ class Ari:
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 log.debug("ari_events_away", error=str(error))
             self.connected.clear()
+            self._disconnected.set()
             await asyncio.sleep(RECONNECT_S)  # back-off between attempts to connect
 
     async def _listen_once(self) -> None:

@@ -179,7 +179,7 @@ class JournalFolder(Generic[Fact]):
                 if live.stat().st_size:
                     live.rename(self._folder / f"{family}-{at:%Y%m%dT%H%M%S%fZ}.json")
 
-    def _in_order(self, family: str, changed: set[str]) -> Iterator[_File]:
+    def _in_order(self, family: str, changed: set[str]) -> Iterator[_File[Fact]]:
         """The files of a family to be read now, the oldest first; those that are finished once more, then closed."""
         files = self._open[family]
         self._open_new(family, changed)

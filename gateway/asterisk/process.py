@@ -60,7 +60,7 @@ async def start(orders: Orders) -> bool:
     path.touch(mode=0o600)
     path.write_text(wanted, encoding="utf-8")
     with (run_dir / "keeper.log").open("ab") as log:
-        keeper = subprocess.Popen(
+        keeper = subprocess.Popen(  # noqa: ASYNC220  it must outlive this loop, and forking is quick
             [sys.executable, "-m", "gateway.asterisk.keeper", str(path)],
             stdin=subprocess.DEVNULL,
             stdout=log,

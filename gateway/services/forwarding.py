@@ -2,7 +2,8 @@
 
 CEL events arrive inside the ingester's transaction, raw SIP from the keeper's journal a moment later. A message that
 must be joined to its call waits for the event that names the call, a few seconds at most: the event is on its way,
-because Asterisk wrote it before it sent or took the message.
+because Asterisk wrote it before it sent or took the message. After a restart both journals catch up side by side, so
+it waits as long as events are behind.
 """
 
 from __future__ import annotations
@@ -31,12 +32,19 @@ REGISTRATIONS_KEPT = 2_000
 
 
 class ForwardingWatch:
-    """Turns events and messages into attempts, each stored once. `directory` gives the newest snapshot."""
+    """Turns events and messages into attempts, each stored once.
 
-    def __init__(self, store: Store, live: LiveFeed, directory: Callable[[], Directory]) -> None:
+    `directory` gives the newest snapshot; `lag_s` how far the stored events are behind the journal.
+    """
+
+    def __init__(
+        self, store: Store, live: LiveFeed, directory: Callable[[], Directory], lag_s: Callable[[], float]
+    ) -> None:
         self._store = store
         self._live = live
         self._directory = directory
+        self._lag_s = lag_s
+        self._began = now()
         self._registrations: OrderedDict[str, str] = OrderedDict()  # Call-ID → Contact of the last REGISTER
         self._events_stored = asyncio.Event()
 
@@ -79,7 +87,7 @@ class ForwardingWatch:
                 leg = await uow.calls.leg_of_sip(message.header("call-id"))
             if leg is not None:
                 return CallOfMessage(leg["call_id"], leg["endpoint"], leg["party"])
-            if now() - message.at > CALL_KNOWN_WITHIN:
+            if now() - max(message.at, self._began) > CALL_KNOWN_WITHIN and self._lag_s() <= 0:
                 return None
             try:
                 await asyncio.wait_for(self._events_stored.wait(), LOOK_AGAIN_S)

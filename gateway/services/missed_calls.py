@@ -22,7 +22,8 @@ class MissedCalls:
             if event.user_type != "MISSED":
                 continue
             line, reason = event.fact("line"), event.fact("reason")
-            detail = f"{line}: a call from {event.caller_number or 'an unknown number'} was missed: {_WHY.get(reason, reason)}"
+            caller = event.caller_number or "an unknown number"
+            detail = f"{line}: a call from {caller} was missed: {_WHY.get(reason, reason)}"
             if await uow.alarms.raise_("missed_call", "critical", event.linkedid, detail, event.at):
                 told = {"code": "missed_call", "severity": "critical", "subject": event.linkedid, "detail": detail}
                 self._live.publish("alarm", {**told, "raised_at": event.at})

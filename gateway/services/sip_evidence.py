@@ -1,7 +1,7 @@
 """The story of a raw SIP message: read from the keeper's journal, weighed once, then passed by for good.
 
 Evidence, not control: a message may be missing (UDP), and nothing here is waited for by a caller. What a message says
-is stored under a key of its own, so that weighing it twice after a crash changes nothing; the checkpoint follows behind.
+is stored under a key of its own, so weighing it twice after a crash changes nothing; the checkpoint follows behind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The live stage: a real gateway as its own process, a real Asterisk, real SIP peers, all on free loopback ports.
 
-`office` is a running `dutyline up` with two lines of ours, a remote one and a carrier; each test gets its own, in its own
-folder, so that tests can kill what they like. `api` asks it over HTTP as any client would.
+`office` is a running `dutyline up` with two lines of ours, a remote one and a carrier; each test gets its own, in its
+own folder, so that tests can kill what they like. `api` asks it over HTTP as any client would.
 """
 
 from __future__ import annotations

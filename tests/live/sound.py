@@ -1,4 +1,4 @@
-"""Sound that can be told apart sample by sample: seeded noise shaped like speech, as A-law for SIPp, and its comparison."""
+"""Sound that can be told apart sample by sample: seeded noise shaped like speech, as A-law, and its comparison."""
 
 from __future__ import annotations
 

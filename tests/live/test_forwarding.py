@@ -170,5 +170,7 @@ def _dialog(messages: str) -> str:
     ok = next(part for part in re.split(r"-{40,}", messages) if "SIP/2.0 200 OK" in part and "INVITE" in part)
     call_id = re.search(r"Call-ID: (\S+)", ok)
     local, remote = re.search(r"To:.*tag=(\S+)", ok), re.search(r"From:.*tag=(\S+)", ok)
-    assert call_id and local and remote
+    assert call_id
+    assert local
+    assert remote
     return f"{call_id[1]};to-tag={remote[1]};from-tag={local[1]}"
