@@ -77,7 +77,7 @@ def address() -> Iterator[AgiAddress]:
     assert not [thread for thread in threading.enumerate() if thread.name == "agi"]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def answers() -> Answers:
     ANSWERS.questions.clear()
     ANSWERS.treatment = TREATMENT
@@ -153,11 +153,10 @@ def test_missing_arguments(address: AgiAddress, answers: Answers, count: int) ->
     ids=["nothing", "an empty line", "HTTP", "binary", "no colon", "only a colon", "a long line", "many lines"],
 )
 def test_garbage(address: AgiAddress, answers: Answers, capfd: pytest.CaptureFixture[str], said: bytes) -> None:
-    with Asking(address) as call:
-        with suppress(ConnectionError) if len(said) > agi.LONGEST_SESSION else nullcontext():
-            call.say(said)
-            call.connection.shutdown(socket.SHUT_WR)
-            assert call.until_closed() == ""
+    with Asking(address) as call, suppress(ConnectionError) if len(said) > agi.LONGEST_SESSION else nullcontext():
+        call.say(said)
+        call.connection.shutdown(socket.SHUT_WR)
+        assert call.until_closed() == ""
     assert answers.questions == []
     assert works(address)
     assert "Traceback" not in capfd.readouterr().err
