@@ -46,7 +46,7 @@ def parse(datagram: bytes) -> CapturedMessage | None:
             call_id=chunks.get(17, b"").decode("utf-8", "backslashreplace"),
             text=chunks[15].decode("utf-8", "backslashreplace"),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError, OSError) as error:  # the last two: a time beyond the clock
         raise EngineError(f"a HEP datagram of {len(datagram)} bytes is incomplete: {error!r}") from error
 
 
@@ -66,4 +66,5 @@ def _chunks(datagram: bytes) -> dict[int, bytes]:
 
 def _address(chunks: dict[int, bytes], v4: int, v6: int, port: int) -> str:
     host = ipaddress.ip_address(chunks[v4] if v4 in chunks else chunks[v6])
-    return f"{host}:{int.from_bytes(chunks[port], 'big')}"
+    shown = f"[{host}]" if host.version == 6 else str(host)
+    return f"{shown}:{int.from_bytes(chunks[port], 'big')}"
