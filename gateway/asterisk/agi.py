@@ -87,14 +87,14 @@ class _Session(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         incoming = self.connection.makefile("r", encoding="utf-8", errors="replace", newline="\n")
         outgoing = self.connection.makefile("w", encoding="utf-8", newline="\n")
-        with incoming, outgoing:
-            try:
+        try:
+            with incoming, outgoing:  # closing may fail too: what was said last may find nobody
                 conversation = Conversation(incoming, outgoing)
                 question = conversation.question()
                 conversation.answer_question(question.channel, self.server.answer(question))
-            except (AGIException, OSError, KeyError, ValueError) as error:
-                # The caller's side has its rendered treatment; the record will say that the question went unanswered.
-                log.warning("agi_session_failed", error=repr(error))
+        except (AGIException, OSError, KeyError, ValueError) as error:
+            # The caller's side has its rendered treatment; the record will say that the question went unanswered.
+            log.warning("agi_session_failed", error=repr(error))
 
 
 @dataclass(frozen=True, slots=True)
