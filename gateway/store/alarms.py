@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.ids import new_id
 from gateway.ports import Row
@@ -14,6 +14,10 @@ from gateway.store.statements import Transaction, clipped, insert_once
 
 _C = tables.alarms.c
 _NEWEST = select(tables.alarms).order_by(_C.raised_at.desc(), _C.id.desc())
+
+_CLEAR = update(tables.alarms).where(
+    _C.code == bindparam("of_code"), _C.subject == bindparam("of_subject"), _C.cleared_at.is_(None)
+)
 
 
 class SqlAlarmRows:
@@ -30,13 +34,9 @@ class SqlAlarmRows:
 
     async def clear(self, code: str, subject: str, by: str, at: datetime) -> bool:
         """Clears it; False when there was none."""
-        (sought,) = clipped(tables.alarms, [{"code": code, "subject": subject, "cleared_by": by}])
-        query = (
-            update(tables.alarms)
-            .where(_C.code == sought["code"], _C.subject == sought["subject"], _C.cleared_at.is_(None))
-            .values(cleared_at=at, cleared_by=sought["cleared_by"])
-        )
-        return await self._transaction.write(query) > 0
+        (sought,) = clipped(tables.alarms, [{"code": code, "subject": subject}])
+        values = {"of_code": sought["code"], "of_subject": sought["subject"], "cleared_at": at, "cleared_by": by}
+        return await self._transaction.write(_CLEAR, *clipped(tables.alarms, [values])) > 0
 
     async def standing(self) -> Sequence[Row]:
         """Alarms not cleared, newest first."""

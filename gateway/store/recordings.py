@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
 from gateway.ports import Row
 from gateway.store import tables
-from gateway.store.statements import Transaction, clipped, insert
+from gateway.store.statements import AnyInsert, Transaction, clipped, insert
 
 _C = tables.recordings.c
 _GET = select(tables.recordings).where(_C.id == bindparam("recording_id"))
 _OF_CALL = select(tables.recordings).where(_C.call_id == bindparam("call_id")).order_by(_C.started_at, _C.id)
+_CHANGE = update(tables.recordings).where(_C.id == bindparam("recording_id"))
+_NEEDED = frozenset(column.name for column in _C if not column.nullable) - {"id", "note"}
 _CAPTURING = select(tables.recordings).where(_C.state.not_in(("sealed", "missing"))).order_by(_C.started_at, _C.id)
+
+
+@cache
+def _put(dialect: str, changes: frozenset[str]) -> AnyInsert:
+    """Inserts a recording, or changes these columns of the one that is there."""
+    statement = insert(tables.recordings, dialect)
+    if not changes:
+        return statement.on_conflict_do_nothing()
+    set_ = {name: statement.excluded[name] for name in sorted(changes)}
+    return statement.on_conflict_do_update(index_elements=["id"], set_=set_)
 
 
 class SqlRecordingRows:
@@ -27,16 +40,13 @@ class SqlRecordingRows:
     async def save(self, row: Mapping[str, Any]) -> None:
         """Inserts or updates the columns given, by `id`."""
         (values,) = clipped(tables.recordings, [dict(row)])
-        changes = {name: value for name, value in values.items() if name != "id"}
-        if changes and await self._transaction.write(
-            update(tables.recordings).where(_C.id == values["id"]).values(changes)
-        ):
-            return
-        statement = insert(tables.recordings, self._transaction.dialect).values({"note": ""} | values)
-        if changes:
-            await self._transaction.write(statement.on_conflict_do_update(index_elements=["id"], set_=changes))
-        else:
-            await self._transaction.write(statement.on_conflict_do_nothing())
+        changes = frozenset(values.keys() - {"id"})
+        if not changes >= _NEEDED:  # it cannot be a new row; if it is, the database says so
+            changed = {"recording_id": values["id"], **{name: values[name] for name in changes}}
+            if changes and await self._transaction.write(_CHANGE, changed):
+                return
+        statement = _put(self._transaction.dialect, changes)
+        await self._transaction.write(statement, {"note": ""} | values)
 
     async def get(self, recording_id: str) -> Row | None:
         """One recording, or None."""
