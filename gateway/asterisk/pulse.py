@@ -48,6 +48,6 @@ async def sip_answers(host: str, port: int, within_s: float) -> None:
         transport.sendto(options(asked, port, transport.get_extra_info("sockname")[1]))
         await asyncio.wait_for(protocol.answered, within_s)
     except (TimeoutError, OSError) as error:
-        raise EngineError(f"SIP on {asked}:{port} does not answer: {error or 'silence'}") from error
+        raise EngineError(f"SIP on {asked}:{port} does not answer: {str(error) or 'silence'}") from error
     finally:
         transport.close()
