@@ -82,7 +82,6 @@ class RecordingSeal:
     async def _seal(self, recording_id: str, note: str) -> Row | None:
         async with self._store.begin() as uow:
             known = await uow.recordings.get(recording_id)
-            call = await uow.calls.get(rules.call_of(recording_id)[0])
         row = await self._with_note(known, recording_id)
         if row["state"] == "sealed":
             if await asyncio.to_thread(self._folder.captured, recording_id):
@@ -93,12 +92,16 @@ class RecordingSeal:
             await asyncio.to_thread(self._folder.drop_sidecar, recording_id)
             return row
         if not present and known is None:
-            fate = rules.fate_of_note(row["kind"], call, (now() - row["started_at"]).total_seconds())
+            fate = rules.fate_of_note(row["kind"], await self._call_of(recording_id), _age_s(row))
             if fate == "drop":
                 await asyncio.to_thread(self._folder.drop_sidecar, recording_id)
             if fate != "lose":
                 return None
         return await self._settle(row, await self._filed(row, present, note))
+
+    async def _call_of(self, recording_id: str) -> Row | None:
+        async with self._store.begin() as uow:
+            return await uow.calls.get(rules.call_of(recording_id)[0])
 
     async def _with_note(self, known: Row | None, recording_id: str) -> Row:
         """The row; for a recording nobody told us of, a new one from the dialplan's note and the name."""
@@ -200,6 +203,10 @@ def new_row(recording_id: str, call_id: str, kind: str, started_at: datetime) ->
         "note": "",
     }
     return {**dict.fromkeys(empty), **known}
+
+
+def _age_s(row: Row) -> float:
+    return float((now() - row["started_at"]).total_seconds())
 
 
 def _starts(row: Row) -> list[datetime]:

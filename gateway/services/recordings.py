@@ -24,6 +24,7 @@ from gateway.ports import LiveFeed, Row, SoundFiles, Store, UnitOfWork
 from gateway.services.recording_folder import RecordingFolder
 from gateway.services.recording_seal import RECOVERED, RecordingSeal, new_row
 
+LOOKUP = "Local/"  # the dialplan's question to us runs beside a call, on a pair that nobody records
 LEG_ENDS = ("HANGUP", "CHAN_END")
 QUEUE_SIZE = 2000
 SEALERS = 4
@@ -75,7 +76,7 @@ class Recordings:
             elif event.type in LEG_ENDS:
                 for recording_id in [each for each, channel in self._begun.items() if channel == event.uniqueid]:
                     await self._end(uow, await uow.recordings.get(recording_id), event.at)
-            elif event.type == "LINKEDID_END":
+            elif event.type == "LINKEDID_END" and not event.channel.startswith(LOOKUP):
                 for row in await uow.recordings.of_call(event.linkedid):
                     await self._end(uow, row, event.at)
 
@@ -138,11 +139,11 @@ class Recordings:
 
     async def _committed(self, recording_id: str) -> Row | None:
         for wait_s in COMMIT_WAITS_S:
+            await self._pause(wait_s)  # first: the transaction that told us has not even ended
             async with self._store.begin() as uow:
                 row = await uow.recordings.get(recording_id)
             if row is not None and row["ended_at"] is not None:
                 return row
-            await self._pause(wait_s)
         return None
 
     # --- after a crash ----------------------------------------------------------------------------------------
