@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import phonenumbers
 
@@ -49,6 +50,7 @@ def normalise(text: str, area_code: str | None = None) -> str:
     return _international(f"+{dial}" if dial.startswith("86") and len(dial) >= _SHORTEST_WITH_86 else dial)
 
 
+@lru_cache(maxsize=4096)  # each event of a call asks for the same two numbers
 def _international(dial: str) -> str:
     """E.164 where `dial` says or proves that it has one."""
     try:
