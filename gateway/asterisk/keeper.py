@@ -74,7 +74,14 @@ class SipJournal(asyncio.DatagramProtocol):
             return
         if message is None:
             return
-        line = json.dumps({**asdict(message), "at": message.at.isoformat()}, ensure_ascii=False)
+        told = {
+            "at": message.at.isoformat(),
+            "source": message.source,
+            "target": message.target,
+            "call_id": message.call_id,
+            "text": message.text,
+        }
+        line = json.dumps(told, ensure_ascii=False)
         try:
             with self._path.open("ab") as journal:
                 journal.write(line.encode("utf-8") + b"\n")

@@ -12,7 +12,7 @@ from gateway.asterisk.cel import LONGEST_LINE
 from gateway.asterisk.cel_journal import JournalFolder
 from gateway.core import sip
 
-GATHER_S = 0.1  # evidence is in no hurry
+GATHER_S = 0.25  # evidence is in no hurry
 
 
 def read_message(line: bytes, *, node: str, file: str, offset: int) -> tuple[sip.SipMessage, Mapping[str, Any], str]:
