@@ -32,6 +32,21 @@ async def test_answered_call_is_recorded_sample_by_sample(office: Office, tmp_pa
     assert "和平区人民政府" in phone.messages()
 
 
+async def test_wideband_call_is_recorded_at_16_khz(office: Office, tmp_path: Path) -> None:
+    """G.722 on both sides: nothing of the band is thrown away, and the length is right."""
+    spoken = sound.speech(tmp_path / "a.alaw", 20, 8)  # any bytes are G.722
+    async with office.desk1.takes("desk_wideband", ring_ms=200, speech=spoken) as phone:
+        caller = await office.carrier.calls(
+            "02283000000", "02223000001", "caller_wideband", talk_ms=4000, speech=spoken
+        )
+        await caller.done()
+        await phone.done()
+    call = await office.only_call(disposition="answered")
+    recording = await office.sealed(call["id"])
+    assert recording["rate_hz"] == 16_000
+    assert recording["length_s"] == pytest.approx(4.0, abs=0.2)
+
+
 async def test_one_of_two_phones_in_the_room_answers(open_office: OpenOffice, tmp_path: Path) -> None:
     """Both ring; the first to answer has the call, the other stops ringing."""
     spoken = sound.speech(tmp_path / "a.alaw", 5, 3)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from gateway.asterisk import process
 from gateway.demo.phones import Playing
 from tests.live import sound
 from tests.live.conftest import Office, OpenOffice, journal_lines
@@ -114,8 +117,6 @@ async def test_asterisk_frozen_is_replaced(office: Office) -> None:
 
 async def test_keeper_killed_is_replaced_at_the_next_start(office: Office, tmp_path: Path) -> None:
     """kill -9 of the keeper leaves Asterisk running: the phones ring on."""
-    from gateway.asterisk import process
-
     told = process.state(office.config.run_dir)
     assert told is not None
     os.kill(int(str(told["keeper_pid"])), signal.SIGKILL)
@@ -146,6 +147,28 @@ async def test_recording_that_cannot_start(open_office: OpenOffice, tmp_path: Pa
         office.config.live_dir.mkdir()
 
 
+@pytest.mark.parametrize("policy", ["answer-and-announce", "refuse"])
+async def test_recording_that_stops_growing(open_office: OpenOffice, tmp_path: Path, policy: str) -> None:
+    """The disk takes no more in the middle of a talk: alarm within 5 s, both sides are told or the call is ended."""
+    spoken = sound.speech(tmp_path / "spoken.alaw", 20, 6)
+    async with open_office(toml=f'[recording]\nfailure_policy = "{policy}"\n') as office:
+        await office.desk1.registers()
+        async with office.desk1.takes(ring_ms=200, speech=spoken) as phone:
+            scenario = "listener" if policy == "refuse" else "caller"
+            caller = await office.carrier.calls("02283000000", "02223000001", scenario, talk_ms=14_000, speech=spoken)
+            await _talk_recorded(office, 32_768)
+            resource.prlimit(office.engine_pid, resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))
+            full_at = asyncio.get_running_loop().time()
+            alarm = await office.alarm("recording_stalled")
+            assert asyncio.get_running_loop().time() - full_at < 5.0 + 2.1, "5 s after the last block that was taken"
+            await caller.done()
+            await phone.done()
+            resource.prlimit(office.engine_pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        call = await office.only_call(disposition="answered")
+        assert call["id"] in alarm["subject"]
+        assert "not_told_of_stalled_recording" not in office.log()
+
+
 async def test_phones_that_send_no_sound(open_office: OpenOffice) -> None:
     """There is nothing to record, which is an alarm; but a call is not ended for being silent."""
     async with open_office(toml='[recording]\nfailure_policy = "refuse"\n') as office:
@@ -160,8 +183,6 @@ async def test_phones_that_send_no_sound(open_office: OpenOffice) -> None:
 
 async def test_database_locked_for_a_while(office: Office, tmp_path: Path) -> None:
     """Calls do not notice; the rows come afterwards."""
-    import sqlite3
-
     blocker = sqlite3.connect(office.config.data_dir / "dutyline.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     try:
