@@ -149,18 +149,19 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def debian_source() -> str:
+def debian_source(etc_apt: Path = Path("/etc/apt")) -> str:
     """The machine's own Debian source in deb822 form, its suite replaced. Raises EngineError.
 
     Only the main archive will do: its mirror, its keyring, as the machine's administrator chose them.
     """
-    for path in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
+    for path in sorted((etc_apt / "sources.list.d").glob("*.sources")):
         for stanza in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")):
             fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.*)$", stanza, re.M))
-            if _is_debian_archive(fields.get("URIs", ""), fields.get("Components", "")):
-                signed = fields.get("Signed-By", "")
-                return _source(fields["URIs"].split()[0], signed)
-    for path in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.list"))):
+            in_use = fields.get("Enabled", "yes").strip() != "no" and "deb" in fields.get("Types", "").split()
+            for uri in fields.get("URIs", "").split():
+                if in_use and _is_debian_archive(uri, fields.get("Components", "")):
+                    return _source(uri, fields.get("Signed-By", "").strip())
+    for path in (etc_apt / "sources.list", *sorted((etc_apt / "sources.list.d").glob("*.list"))):
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         for line in lines:
             found = re.match(r"\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+\S+\s+(?P<rest>.*)", line)
@@ -168,13 +169,13 @@ def debian_source() -> str:
                 signed_by = re.search(r"signed-by=(\S+)", found["options"] or "")
                 return _source(found["uri"], signed_by[1] if signed_by else "")
     raise EngineError(
-        "no Debian source was found in /etc/apt; the embedded Asterisk needs one. "
+        f"no Debian source was found in {etc_apt}; the embedded Asterisk needs one. "
         "Install Asterisk 22.9 or later yourself, or use docker/"
     )
 
 
-def _is_debian_archive(uris: str, components: str) -> bool:
-    return bool(re.search(r"/debian/?(\s|$)", uris)) and "main" in components.split()
+def _is_debian_archive(uri: str, components: str) -> bool:
+    return uri.rstrip("/").endswith("/debian") and "main" in components.partition("#")[0].split()
 
 
 def _source(uri: str, signed_by: str) -> str:
