@@ -81,7 +81,8 @@ def _call(seat: Seat) -> Check:
 
 def _times(seat: Seat) -> Check:
     assert seat.call is not None  # noqa: S101  asked only for calls on record
-    wrong, good = [], []
+    wrong: list[str] = []
+    good: list[str] = []
     for member, cause, effect in _spans(seat):
         at = seat.call[member]
         if at is None or cause is None or effect is None:

@@ -86,6 +86,8 @@ async def _complaint_of(phone: Playing) -> list[str]:
         await phone.done()
     except PhoneError as error:
         return [str(error)]
+    finally:
+        await phone.end()
     return []
 
 
@@ -115,8 +117,11 @@ async def staged(city: City, engine: Engine, tracks: Mapping[str, Tracks]) -> As
 
 async def play(stage: Stage) -> list[Scene]:
     """Plays everything and gives the scenes, line by line. Raises PhoneError when a phone cannot start."""
-    async with asyncio.TaskGroup() as group:
-        lines = [group.create_task(line(stage)) for line in (_first_line, _second_line, _wrong_number)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            lines = [group.create_task(line(stage)) for line in (_first_line, _second_line, _wrong_number)]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
     scenes = [scene for line in lines for scene in line.result()]
     for phone in (stage.second_phone, stage.district):
         try:
