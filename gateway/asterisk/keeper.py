@@ -125,8 +125,12 @@ class Keeper:
         pause_s = RESTART_FIRST_S
         while not self._stop.is_set():
             started_s = clock.monotonic_s()
-            await self._start_engine()
-            await self._until_engine_ends_or_stop()
+            try:
+                await self._start_engine()
+            except OSError as error:  # a program that is not there may be there again a moment later
+                self._state.last_end = f"cannot be started: {error}"
+            else:
+                await self._until_engine_ends_or_stop()
             if self._stop.is_set():
                 break
             ran_s = clock.monotonic_s() - started_s
@@ -179,7 +183,7 @@ class Keeper:
 
     async def _watch_leash(self) -> None:
         while not self._stop.is_set():
-            if not Path(f"/proc/{self._orders.leash}").exists():
+            if not _lives(self._orders.leash):
                 note(f"process {self._orders.leash} is gone; stopping")
                 self._stop.set()
                 return
@@ -193,6 +197,14 @@ class Keeper:
         fresh = self._run_dir / "keeper.state.new"
         fresh.write_text(json.dumps(asdict(self._state)), encoding="utf-8")
         fresh.replace(self._run_dir / "keeper.state")
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is there and not just waiting for its parent to take note of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def note(text: str) -> None:

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,16 +23,23 @@ from gateway.errors import EngineError
 START_PATIENCE_S = 10.0
 STOP_PATIENCE_S = 15.0
 _LOOK_S = 0.02
+_children: dict[int, subprocess.Popen[bytes]] = {}  # the keepers we started ourselves, until they have ended
 
 
 def state(run_dir: Path) -> dict[str, object] | None:
     """What the keeper last said, if it is alive."""
-    path = run_dir / "keeper.state"
+    told = _read(run_dir / "keeper.state")
+    pid = told.get("keeper_pid")
+    return told if isinstance(pid, int) and _alive(pid) else None
+
+
+def _read(path: Path) -> dict[str, object]:
+    """An object in a file; an empty one when there is none that can be read."""
     try:
-        told: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return None
-    return told if _alive(int(str(told["keeper_pid"]))) else None
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def engine_pid(run_dir: Path) -> int:
@@ -57,6 +65,7 @@ async def start(orders: Orders) -> bool:
         if path.exists() and _same_but_leash(path.read_text(encoding="utf-8"), wanted):
             return True
         await stop(run_dir)
+    await _end_orphan(run_dir)
     path.touch(mode=0o600)
     path.write_text(wanted, encoding="utf-8")
     with (run_dir / "keeper.log").open("ab") as log:
@@ -69,13 +78,47 @@ async def start(orders: Orders) -> bool:
             cwd="/",
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
+    _children[keeper.pid] = keeper
     deadline_s = monotonic_s() + START_PATIENCE_S
     while (told := state(run_dir)) is None or told["keeper_pid"] != keeper.pid:
         if keeper.poll() is not None or monotonic_s() > deadline_s:
+            _bury_children()
             last = (run_dir / "keeper.log").read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
             raise EngineError("the engine's keeper did not start: " + " / ".join(last))
         await asyncio.sleep(_LOOK_S)  # another process's start has no event to wait for
     return False
+
+
+def _bury_children() -> None:
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]
+
+
+async def _end_orphan(run_dir: Path) -> None:
+    """Ends the Asterisk of a keeper that was killed: a second one beside it would find its ports taken."""
+    _bury_children()
+    pid = _read(run_dir / "keeper.state").get("engine_pid")
+    command = _read(run_dir / "keeper.json").get("command")
+    if not isinstance(pid, int) or not isinstance(command, list) or not _runs(pid, command):
+        return
+    deadline_s = monotonic_s() + STOP_PATIENCE_S
+    with suppress(ProcessLookupError):  # it ended by itself in the meantime
+        os.kill(pid, signal.SIGTERM)
+        while _runs(pid, command):
+            if monotonic_s() > deadline_s:
+                os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(_LOOK_S)
+
+
+def _runs(pid: int, command: list[str]) -> bool:
+    """Whether the process is that program, and not another one that got its number."""
+    try:
+        return bool(command) and Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1] == [
+            os.fsencode(word) for word in command
+        ]
+    except OSError:
+        return False
 
 
 def _same_but_leash(told: str, wanted: str) -> bool:
@@ -94,6 +137,7 @@ async def stop(run_dir: Path) -> None:
         if monotonic_s() > deadline_s:
             raise EngineError(f"the engine's keeper (process {pid}) does not stop")
         await asyncio.sleep(_LOOK_S)
+    _bury_children()
 
 
 def kill_engine(run_dir: Path) -> None:
