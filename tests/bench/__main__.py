@@ -21,9 +21,9 @@ from gateway.asterisk import install
 from gateway.config import Config, load
 from gateway.errors import DutylineError
 from tests.bench import event_lag, memory, post_dial, recorded_calls
-from tests.bench.city import Subject, bare, product
+from tests.bench.city import bare, product
 from tests.bench.report import Report, say
-from tests.bench.traffic import Traffic
+from tests.bench.traffic import Side, side
 
 FIGURES = ("event-lag", "post-dial", "recorded-calls", "memory")
 
@@ -39,36 +39,33 @@ def _arguments() -> argparse.Namespace:
 async def _measure(engine: install.Engine, arguments: argparse.Namespace, report: Report) -> None:
     with tempfile.TemporaryDirectory(prefix="dutyline-bench-") as name:
         folder = Path(name)
-        for each in ("sipp", "product"):
+        for each in ("product", "product-sipp", "bare-sipp"):
             (folder / each).mkdir()
-        traffic = Traffic(engine, folder / "sipp")
         async with product(folder / "product") as ours:
             like = load(folder / "product/dutyline.toml", {})
-            async with bare(folder / "bare", engine, like) as theirs:
-                for subject in (ours, theirs):
-                    await traffic.prepare(subject)
-                await _figures(arguments, report, traffic, ours, theirs)
+            async with (
+                bare(folder / "bare", engine, like) as theirs,
+                side(ours, engine, folder / "product-sipp") as our_side,
+                side(theirs, engine, folder / "bare-sipp") as their_side,
+            ):
+                await _figures(arguments, report, our_side, their_side)
 
 
-async def _figures(
-    arguments: argparse.Namespace, report: Report, traffic: Traffic, ours: Subject, theirs: Subject
-) -> None:
+async def _figures(arguments: argparse.Namespace, report: Report, ours: Side, theirs: Side) -> None:
     quick, only = arguments.quick, arguments.only
     if "event-lag" in only:
         say("\nEvent lag, 20 calls a second")
-        await event_lag.measure(ours, traffic, report, calls=120 if quick else 600, rate_hz=20)
+        await event_lag.measure(ours, report, calls=120 if quick else 600, rate_hz=20)
     if "post-dial" in only:
         say("\nPost-dial delay, 5 calls a second")
         pairs, calls = (1, 30) if quick else (5, 50)
-        await post_dial.measure(ours, theirs, traffic, report, pairs=pairs, calls=calls, rate_hz=5)
+        await post_dial.measure(ours, theirs, report, pairs=pairs, calls=calls, rate_hz=5)
     if "recorded-calls" in only:
-        calls, talk_s = (20, 5) if quick else (60, 20)
-        say(f"\nRecorded calls, {calls} at once, {talk_s} s each")
-        pairs = 1 if quick else 5
-        await recorded_calls.measure(ours, theirs, traffic, report, pairs=pairs, calls=calls, talk_s=talk_s)
+        say("\nRecorded calls, 60 at once, 20 s each")
+        await recorded_calls.measure(ours, theirs, report, pairs=1 if quick else 5, calls=60, talk_s=20)
     if "memory" in only:
         say("\nMemory, 20 calls a second")
-        await memory.measure(ours, traffic, report, calls=200 if quick else 2000, rate_hz=20)
+        await memory.measure(ours, report, calls=200 if quick else 2000, rate_hz=20)
 
 
 def main() -> int:

@@ -26,7 +26,7 @@ from tests.bench.city import Subject
 from tests.bench.machine import Meter
 from tests.bench.report import Report
 from tests.bench.spread import Spread, quantile
-from tests.bench.traffic import Traffic
+from tests.bench.traffic import Side
 
 TALK_MS = 1000
 SAMPLE = 20
@@ -103,15 +103,16 @@ def _seconds(instant: str) -> float:
     return datetime.fromisoformat(instant).astimezone(UTC).timestamp()
 
 
-async def measure(product: Subject, traffic: Traffic, report: Report, *, calls: int, rate_hz: float) -> None:
+async def measure(product: Side, report: Report, *, calls: int, rate_hz: float) -> None:
     """Runs the load once and reports the lags over its windows."""
-    watcher, lines = Watcher(product), list[float]()
-    journal = product.live_dir.parents[1] / "journal/cel.json"
-    async with traffic.phones(product) as phones, asyncio.TaskGroup() as group:
+    subject = product.subject
+    watcher, lines = Watcher(subject), list[float]()
+    async with asyncio.TaskGroup() as group:
+        journal = subject.live_dir.parents[1] / "journal/cel.json"
         tasks = [group.create_task(watcher.run()), group.create_task(_follow(journal, lines))]
         await watcher.watching.wait()
-        meter, began = Meter({**product.pids, "phones": phones.process.pid}), time.time()
-        outcome = await traffic.call(product, calls=calls, rate_hz=rate_hz, talk_ms=TALK_MS)
+        meter, began = Meter(subject.pids), time.time()
+        outcome = await product.call(calls=calls, rate_hz=rate_hz, talk_ms=TALK_MS)
         spent = meter.read()
         await asyncio.sleep(LAST_NEWS_S)
         for task in tasks:

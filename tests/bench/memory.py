@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.bench.city import Subject
 from tests.bench.machine import rss_mb
 from tests.bench.report import Report
 from tests.bench.spread import slope
-from tests.bench.traffic import Traffic, calls_begun
+from tests.bench.traffic import Side, calls_begun
 
 TALK_MS = 1000
 EVERY_S = 1.0
@@ -21,17 +20,16 @@ WARM_UP = 0.25
 LIMIT_MB = 200.0
 
 
-async def measure(product: Subject, traffic: Traffic, report: Report, *, calls: int, rate_hz: float) -> None:
+async def measure(product: Side, report: Report, *, calls: int, rate_hz: float) -> None:
     """Runs the load once and reports the slope."""
-    pid = product.pids["gateway"]
+    pid = product.subject.pids["gateway"]
     before_mb = rss_mb(pid)
     samples: list[tuple[float, float]] = []
-    async with traffic.phones(product):
-        calling = await traffic.begin(product, calls=calls, rate_hz=rate_hz, talk_ms=TALK_MS)
-        finishing = asyncio.create_task(traffic.finish(calling, calls / rate_hz + 60.0))
-        while not (await asyncio.wait({finishing}, timeout=EVERY_S))[0]:
-            samples.append((calls_begun(calling), rss_mb(pid)))
-        outcome = finishing.result()
+    calling = await product.begin(calls=calls, rate_hz=rate_hz, talk_ms=TALK_MS)
+    finishing = asyncio.create_task(product.finish(calling, calls / rate_hz + 60.0))
+    while not (await asyncio.wait({finishing}, timeout=EVERY_S))[0]:
+        samples.append((calls_begun(calling), rss_mb(pid)))
+    outcome = finishing.result()
     if outcome.answered != calls:
         report.doubt(f"memory: {outcome.answered} of {calls} calls answered")
     report.raw["memory_mb"] = {"before": before_mb, "samples": samples}

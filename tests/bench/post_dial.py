@@ -5,25 +5,22 @@ Both times come from the message logs of SIPp on the same clock; an INVITE is kn
 
 from __future__ import annotations
 
-from tests.bench.city import Subject
 from tests.bench.report import Report
 from tests.bench.spread import Spread, quantile
-from tests.bench.traffic import Traffic, invites
+from tests.bench.traffic import Side, invites
 
 TALK_MS = 500
 
 
-async def measure(
-    product: Subject, bare: Subject, traffic: Traffic, report: Report, *, pairs: int, calls: int, rate_hz: float
-) -> None:
+async def measure(product: Side, bare: Side, report: Report, *, pairs: int, calls: int, rate_hz: float) -> None:
     """Runs the blocks by turns and reports the delays."""
     delays: dict[str, list[list[float]]] = {"product": [], "bare": []}
     for pair in range(pairs):
-        for subject in (product, bare) if pair % 2 else (bare, product):
-            found = await _block(subject, traffic, calls, rate_hz)
+        for side in (product, bare) if pair % 2 else (bare, product):
+            found = await _block(side, calls, rate_hz)
             if len(found) != calls:
-                report.doubt(f"{subject.name}: {len(found)} of {calls} INVITEs reached a phone")
-            delays[subject.name].append(found)
+                report.doubt(f"{side.subject.name}: {len(found)} of {calls} INVITEs reached a phone")
+            delays[side.subject.name].append(found)
     report.raw["post_dial_ms"] = delays
     whole = {name: [each for block in blocks for each in block] for name, blocks in delays.items()}
     for name in ("bare", "product"):
@@ -43,9 +40,8 @@ async def measure(
     )
 
 
-async def _block(subject: Subject, traffic: Traffic, calls: int, rate_hz: float) -> list[float]:
+async def _block(side: Side, calls: int, rate_hz: float) -> list[float]:
     """Milliseconds from INVITE to INVITE, one for each call that reached a phone."""
-    async with traffic.phones(subject, logged=True) as phones:
-        outcome = await traffic.call(subject, calls=calls, rate_hz=rate_hz, talk_ms=TALK_MS, logged=True)
-        sent, received = invites(outcome.folder, "sent"), invites(phones.folder, "received")
+    outcome = await side.call(calls=calls, rate_hz=rate_hz, talk_ms=TALK_MS, logged=True)
+    sent, received = invites(outcome.folder, "sent"), invites(side.phones.folder, "received")
     return [(received[number] - sent[number]).total_seconds() * 1000 for number in sent if number in received]

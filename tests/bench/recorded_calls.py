@@ -14,7 +14,7 @@ from tests.bench.city import Subject
 from tests.bench.machine import Meter, Spent
 from tests.bench.report import Report
 from tests.bench.spread import Spread
-from tests.bench.traffic import Outcome, Traffic
+from tests.bench.traffic import Outcome, Side
 
 BYTES_PER_S = 16_000  # 16-bit samples at 8 kHz
 SETTLED_S = 1.0
@@ -44,26 +44,24 @@ class Block:
         return self.per_call_s(*(part for part in ("asterisk", *OURS) if part in self.spent.parts_s))
 
 
-async def measure(
-    product: Subject, bare: Subject, traffic: Traffic, report: Report, *, pairs: int, calls: int, talk_s: int
-) -> None:
+async def measure(product: Side, bare: Side, report: Report, *, pairs: int, calls: int, talk_s: int) -> None:
     """Runs the blocks and reports the ratios."""
     blocks: list[tuple[Block, Block]] = []
-    async with traffic.phones(product) as product_phones, traffic.phones(bare) as bare_phones:
-        for pair in range(pairs):
-            order = [(product, product_phones.process.pid), (bare, bare_phones.process.pid)]
-            found = {}
-            for subject, phones_pid in order if pair % 2 else reversed(order):
-                found[subject.name] = await _block(subject, phones_pid, traffic, calls, talk_s)
-                _doubts(found[subject.name], report, calls, talk_s)
-            blocks.append((found["product"], found["bare"]))
+    for pair in range(pairs):
+        found = {}
+        for side in (product, bare) if pair % 2 else (bare, product):
+            block = await _block(side, calls, talk_s)
+            _doubts(block, report, calls, talk_s)
+            found[block.subject] = block
+        blocks.append((found["product"], found["bare"]))
     _tell(blocks, report)
 
 
-async def _block(subject: Subject, phones_pid: int, traffic: Traffic, calls: int, talk_s: int) -> Block:
+async def _block(side: Side, calls: int, talk_s: int) -> Block:
+    subject = side.subject
     before = _recordings(subject)
-    meter = Meter({**subject.pids, "phones": phones_pid})
-    outcome = await traffic.call(subject, calls=calls, rate_hz=20, talk_ms=talk_s * 1000)
+    meter = Meter({**subject.pids, "phones": side.phones.process.pid})
+    outcome = await side.call(calls=calls, rate_hz=20, talk_ms=talk_s * 1000)
     await _settled(subject)
     spent = meter.read()
     made = _recordings(subject) - before

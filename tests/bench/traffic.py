@@ -44,65 +44,33 @@ class Outcome:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Starts SIPp from the engine's tree; `folder` takes logs and injected values."""
+@dataclass(slots=True)
+class Side:
+    """A subject with its phones, which stay up as long as it does: Asterisk asks them every 30 s whether they live."""
 
+    subject: Subject
     engine: Engine
     folder: Path
+    phones: Playing
+    callers: int = 0  # so far; each has a number of its own
 
-    async def prepare(self, subject: Subject) -> None:
-        """Registers every phone and makes a few calls: journals begin, caches fill. Raises PeerError when one fails."""
-        async with self.phones(subject):  # before registering: Asterisk asks a new contact at once whether it is there
-            await self._register(subject)
-            outcome = await self.call(subject, calls=WARM_UP_CALLS, rate_hz=10, talk_ms=500)
-        if outcome.failed:
-            what = (outcome.folder / "errors.log").read_text(encoding="utf-8", errors="replace")[:500]
-            raise PeerError(f"{subject.name}: {outcome.failed} of {WARM_UP_CALLS} calls failed before any load\n{what}")
-
-    async def _register(self, subject: Subject) -> None:
-        folder = self._fresh("register")
-        rows = [
-            f"{phone_user(i)};[authentication username={phone_user(i)} password={phone_secret(i)}]"
-            for i in range(LINES)
-        ]
-        _inject(folder / "phones.csv", rows)
-        options = ["-inf", str(folder / "phones.csv"), "-m", str(LINES), "-r", "30", "-key", "contact_port",
-                   str(subject.phone_port), subject.sip]  # fmt: skip
-        registering = await self._start("register", PHONE_HOST, free_port(PHONE_HOST), folder, options)
-        await registering.done(30.0)
-
-    @asynccontextmanager
-    async def phones(self, subject: Subject, *, logged: bool = False) -> AsyncIterator[Playing]:
-        """All phones of a subject, for as long as the block lasts."""
-        folder = self._fresh(f"phones-{subject.name}")
-        options = ["-rtp_echo", "-aa", "-min_rtp_port", ECHO_PORTS[subject.name], *_logged(folder, logged)]
-        playing = await self._start("phone", PHONE_HOST, subject.phone_port, folder, options)
-        try:
-            await _until_bound(PHONE_HOST, subject.phone_port, playing)
-            yield playing
-        finally:
-            await playing.end()
-
-    async def call(
-        self, subject: Subject, *, calls: int, rate_hz: float, talk_ms: int, logged: bool = False
-    ) -> Outcome:
+    async def call(self, *, calls: int, rate_hz: float, talk_ms: int, logged: bool = False) -> Outcome:
         """`calls` calls, begun at `rate_hz`, going round over the lines; returns when the last has ended."""
-        calling = await self.begin(subject, calls=calls, rate_hz=rate_hz, talk_ms=talk_ms, logged=logged)
+        calling = await self.begin(calls=calls, rate_hz=rate_hz, talk_ms=talk_ms, logged=logged)
         return await self.finish(calling, calls / rate_hz + talk_ms / 1000 + 60.0)
 
-    async def begin(
-        self, subject: Subject, *, calls: int, rate_hz: float, talk_ms: int, logged: bool = False
-    ) -> Playing:
+    async def begin(self, *, calls: int, rate_hz: float, talk_ms: int, logged: bool = False) -> Playing:
         """The same, without waiting for the end."""
-        folder = self._fresh(f"callers-{subject.name}")
-        _inject(folder / "calls.csv", [f"{line_number(i % LINES)};0222300{i % 10000:04d}" for i in range(calls)])
+        folder = _fresh(self.folder, "callers")
+        rows = [f"{line_number(i % LINES)};0222300{(self.callers + i) % 10000:04d}" for i in range(calls)]
+        self.callers += calls
+        _inject(folder / "calls.csv", rows)
         (folder / "speech.al").write_bytes(random.Random(1).randbytes(16_000))  # noqa: S311  two seconds of A-law
         options = ["-inf", str(folder / "calls.csv"), "-m", str(calls), "-r", f"{rate_hz:g}", "-d", str(talk_ms),
                    "-l", "400", "-min_rtp_port", CALLER_MEDIA[0], "-max_rtp_port", CALLER_MEDIA[1],
-                   "-trace_stat", "-stf", str(folder / "stat.csv"), "-fd", "1", *_logged(folder, logged),
-                   subject.sip]  # fmt: skip
-        return await self._start("caller", CARRIER_HOST, free_port(CARRIER_HOST), folder, options)
+                   "-trace_stat", "-stf", str(folder / "stat.csv"), "-fd", "1", *(_logged(folder) if logged else ()),
+                   self.subject.sip]  # fmt: skip
+        return await _start(self.engine, "caller", CARRIER_HOST, free_port(CARRIER_HOST), folder, options)
 
     async def finish(self, calling: Playing, within_s: float) -> Outcome:
         """Waits for callers that were begun."""
@@ -118,22 +86,58 @@ class Traffic:
             int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]), int(last["Retransmissions(C)"]), calling.folder
         )
 
-    def _fresh(self, name: str) -> Path:
-        folder = self.folder / f"{len(list(self.folder.iterdir())):03d}-{name}"
-        folder.mkdir()
-        return folder
 
-    async def _start(self, scenario: str, host: str, port: int, folder: Path, options: list[str]) -> Playing:
-        command = [
-            *self.engine.command("sipp"), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", host, "-p", str(port),
-            "-mi", host, "-nostdin", "-timeout", f"{BENCH_LIMIT_S}s", "-trace_err", "-error_file",
-            str(folder / "errors.log"), *options,
-        ]  # fmt: skip
-        with (folder / "out.txt").open("wb") as out:
-            process = await asyncio.create_subprocess_exec(
-                *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out
+@asynccontextmanager
+async def side(subject: Subject, engine: Engine, folder: Path) -> AsyncIterator[Side]:
+    """A subject whose phones are registered and which has had a few calls. Raises PeerError when these fail."""
+    phones_folder = _fresh(folder, "phones")
+    options = ["-rtp_echo", "-aa", "-min_rtp_port", ECHO_PORTS[subject.name], *_logged(phones_folder)]
+    playing = await _start(engine, "phone", PHONE_HOST, subject.phone_port, phones_folder, options)
+    try:
+        await _until_bound(PHONE_HOST, subject.phone_port, playing)
+        await _register(subject, engine, folder)
+        found = Side(subject, engine, folder, playing)
+        outcome = await found.call(calls=WARM_UP_CALLS, rate_hz=10, talk_ms=500)
+        if outcome.failed:
+            raise PeerError(
+                f"{subject.name}: {outcome.failed} of {WARM_UP_CALLS} calls failed before any load\n"
+                + (outcome.folder / "errors.log").read_text(encoding="utf-8", errors="replace")[:500]
             )
-        return Playing(f"{scenario} at {host}:{port}", process, folder)
+        yield found
+    finally:
+        await playing.end()
+
+
+async def _register(subject: Subject, engine: Engine, folder: Path) -> None:
+    """Registers every phone of the city, with digest."""
+    here = _fresh(folder, "register")
+    rows = [
+        f"{phone_user(i)};[authentication username={phone_user(i)} password={phone_secret(i)}]" for i in range(LINES)
+    ]
+    _inject(here / "phones.csv", rows)
+    options = ["-inf", str(here / "phones.csv"), "-m", str(LINES), "-r", "30", "-key", "contact_port",
+               str(subject.phone_port), subject.sip]  # fmt: skip
+    registering = await _start(engine, "register", PHONE_HOST, free_port(PHONE_HOST), here, options)
+    await registering.done(30.0)
+
+
+async def _start(engine: Engine, scenario: str, host: str, port: int, folder: Path, options: list[str]) -> Playing:
+    command = [
+        *engine.command("sipp"), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", host, "-p", str(port),
+        "-mi", host, "-nostdin", "-timeout", f"{BENCH_LIMIT_S}s", "-trace_err", "-error_file",
+        str(folder / "errors.log"), *options,
+    ]  # fmt: skip
+    with (folder / "out.txt").open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out
+        )
+    return Playing(f"{scenario} at {host}:{port}", process, folder)
+
+
+def _fresh(folder: Path, name: str) -> Path:
+    fresh = folder / f"{len(list(folder.iterdir())):03d}-{name}"
+    fresh.mkdir()
+    return fresh
 
 
 def calls_begun(calling: Playing) -> int:
@@ -163,8 +167,8 @@ def _inject(path: Path, rows: list[str]) -> None:
     path.write_text("SEQUENTIAL\n" + "".join(f"{row}\n" for row in rows), encoding="utf-8")
 
 
-def _logged(folder: Path, logged: bool) -> list[str]:
-    return ["-trace_msg", "-message_file", str(folder / "messages.log")] if logged else []
+def _logged(folder: Path) -> list[str]:
+    return ["-trace_msg", "-message_file", str(folder / "messages.log")]
 
 
 async def _until_bound(host: str, port: int, playing: Playing) -> None:
