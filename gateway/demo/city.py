@@ -32,6 +32,7 @@ HEPING, HEXI, NANKAI = "02223000001", "02223000002", "02223000003"
 NOBODY = "02283000099"
 FLOOD_OFFICE, FLOOD_OFFICE_DUTY = "02283000011", "02283000012"
 MOBILE = "13800000000"
+DESKS = ("desk1", "desk2", "desk3")
 RING_S = 6
 KEPT_VARIABLES = ("DUTYLINE_ASTERISK_CACHE_DIR",)  # the demo must never reach anybody's real database
 
@@ -151,7 +152,7 @@ def build(data: Path, http_port: int, sip_port: int) -> City:
     sip_port = _free("--sip-port", sip_port, socket.SOCK_DGRAM, socket.SOCK_STREAM)
     data.mkdir(parents=True, exist_ok=True)
     data = data.absolute()
-    secrets = {user: new_secret() for user in ("desk1", "desk2", "desk3")}
+    secrets = {user: new_secret() for user in DESKS}
     carrier_port = free_port(CARRIER)
     settings = _SETTINGS.format(data_dir=data, http=f"{GATEWAY}:{http_port}", sip=f"{GATEWAY}:{sip_port}")
     inventory = _INVENTORY.format(

@@ -140,6 +140,13 @@ class DeskPhone:
         )  # fmt: skip
         await playing.done(20.0)
 
+    async def unregisters(self) -> None:
+        """Takes back every registration of its account, whoever made it (Contact: *, RFC 3261 section 10.2.2)."""
+        playing = await self.sipp.play(
+            "unregister", {}, host=self.host, port=free_port(self.host), target=self.registrar, options=self._account
+        )
+        await playing.done(20.0)
+
     @asynccontextmanager
     async def takes(self, scenario: str = "desk", **values: object) -> AsyncIterator[Playing]:
         """Waits for one call and plays `scenario` with it."""

@@ -95,7 +95,7 @@ async def _complaint_of(phone: Playing) -> list[str]:
 async def staged(city: City, engine: Engine, tracks: Mapping[str, Tracks]) -> AsyncIterator[Stage]:
     """The phones of the duty room register; one of them, and the district, take calls all the time."""
     sipp = city.sipp(engine)
-    desks = [city.desk(sipp, user) for user in ("desk1", "desk2", "desk3")]
+    desks = [city.desk(sipp, user) for user in places.DESKS]
     carrier = city.carrier(sipp)
     second = await sipp.play(
         "room",
@@ -108,11 +108,17 @@ async def staged(city: City, engine: Engine, tracks: Mapping[str, Tracks]) -> As
         "room", {"ring_ms": 1500, "speech": tracks["outbound"].theirs}, host=carrier.host, port=carrier.port, calls=MANY
     )
     try:
-        await asyncio.gather(*(desk.registers() for desk in desks))
+        await asyncio.gather(*(_moves_in(desk) for desk in desks))
         yield Stage(city, sipp, tracks, desks[0], desks[1], desks[2], carrier, second, district)
     finally:
         await second.end()
         await district.end()
+
+
+async def _moves_in(desk: DeskPhone) -> None:
+    """Registers; what the data folder still knows of the phones of an earlier day would have it refused."""
+    await desk.unregisters()
+    await desk.registers()
 
 
 async def play(stage: Stage) -> list[Scene]:
