@@ -239,7 +239,7 @@ async def test_a_killed_keeper_s_engine_does_not_stay_beside_the_next_one(run_di
     await until_gone(keeping)
     assert process.state(run_dir) is None
     assert await process.start(orders) is False
-    await until(run_dir, lambda: len(lines(run_dir / "started")) == 2)
+    await until(run_dir, lambda: len(lines(run_dir / "started")) == 2 and process.engine_pid(run_dir) != 0)
     assert not exists(first)
     assert exists(process.engine_pid(run_dir))
 
