@@ -182,7 +182,7 @@ async def _assemble(config: Config, store: Store, engine: Engine) -> Gateway:
     sip_journal = SipJournal(config.sip_journal_dir, config.asterisk.node)
     ingester = Ingester(store, journal, live, units_of=node.units_of, on_events=on_events)
     lost = LostCalls(store, journal, next_start=ari.next_start, lag_s=lambda: ingester.lag_s)
-    watch = _engine_watch(config, store, live, engine, ari)
+    watch = _engine_watch(config, store, live, engine, ari, node)
     for name, duty in {
         "journal": ingester.run,
         "lost_calls": lost.run,
@@ -214,12 +214,13 @@ def _growth_watch(
     )
 
 
-def _engine_watch(config: Config, store: Store, live: LiveHub, engine: Engine, ari: Ari) -> EngineWatch:
+def _engine_watch(config: Config, store: Store, live: LiveHub, engine: Engine, ari: Ari, node: Node) -> EngineWatch:
     host, port = split_address(config.sip.listen)
     return EngineWatch(
         asks={"engine": lambda: pulse.sip_answers(host, port, PULSE_S), "ari": ari.ping},
         starts=lambda: engine.starts,
         restart=engine.kill_hanging,
+        guard=node.guard_keeper,
         store=store,
         live=live,
     )

@@ -64,6 +64,15 @@ class Node:
         caller = self.directory.unit_of_number(call.caller_number)
         return line.unit if line else None, caller.code if caller else None
 
+    async def guard_keeper(self) -> None:
+        """Replaces a keeper that was killed, as soon as no call is lost by it. Raises EngineError until then."""
+        if self._engine.is_kept:
+            return
+        if await self._ari.channel_ids():
+            raise EngineError("the keeper is gone: Asterisk is unguarded until the calls now going on are over")
+        log.error("keeper_replaced")
+        await self._engine.keep_again()
+
     async def is_call_alive(self, call_id: str) -> bool:
         """Whether a channel of the call still exists in Asterisk."""
         async with self._store.begin() as uow:

@@ -56,6 +56,7 @@ class Engine:
         self._config = config
         self._program = program  # None: external
         self._run = config.run_dir
+        self._leash = 0
         self.addresses = self._settle_addresses()
         self.ari_secret = self._settle_secret()
 
@@ -69,6 +70,11 @@ class Engine:
         """How often Asterisk was started by the keeper at work; 0 when there is none."""
         told = process.state(self._run)
         return int(str(told["starts"])) if told else 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the keeper is at work."""
+        return process.state(self._run) is not None
 
     def prepare(self, inventory: Inventory) -> list[str]:
         """Lays out the folders and writes the configuration; gives the names of the files that changed."""
@@ -89,20 +95,34 @@ class Engine:
         if needs_new_start and process.state(self._run) is not None:
             log.warning("engine_restarts", changed=needs_new_start)
             await process.stop(self._run)
+        self._leash = leash
+        if process.state(self._run) is None:
+            await process.end_orphan(self._run)
+            self._check_sip_port()
+        return await process.start(self._orders())
+
+    async def keep_again(self) -> None:
+        """The keeper was killed: another takes its place, with a new Asterisk."""
+        await process.start(self._orders())
+
+    def _check_sip_port(self) -> None:
+        listen = self._config.sip.listen
+        if self._program is not None and not _is_free(listen, socket.SOCK_DGRAM):
+            raise ConfigError(f"sip.listen: {listen} is in use by another program; stop it or choose another port")
+
+    def _orders(self) -> Orders:
         command: list[str] = []
         environment: Mapping[str, str] = {}
         if self._program is not None:
             command = [*self._program.command("asterisk"), "-f", "-C", str(self._run / "etc/asterisk.conf")]
             environment = self._program.environment
-        return await process.start(
-            Orders(
-                command=command,
-                environment=dict(environment),
-                run_dir=str(self._run),
-                sip_journal=str(self._config.sip_journal_dir / "sip.json"),
-                hep_listen=self.addresses.hep,
-                leash=leash,
-            )
+        return Orders(
+            command=command,
+            environment=dict(environment),
+            run_dir=str(self._run),
+            sip_journal=str(self._config.sip_journal_dir / "sip.json"),
+            hep_listen=self.addresses.hep,
+            leash=self._leash,
         )
 
     async def stop(self) -> None:

@@ -183,7 +183,7 @@ class Keeper:
 
     async def _watch_leash(self) -> None:
         while not self._stop.is_set():
-            if not _lives(self._orders.leash):
+            if not lives(self._orders.leash):
                 note(f"process {self._orders.leash} is gone; stopping")
                 self._stop.set()
                 return
@@ -199,7 +199,7 @@ class Keeper:
         fresh.replace(self._run_dir / "keeper.state")
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
     """Whether a process is there and not just waiting for its parent to take note of its end."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from gateway.asterisk.keeper import Orders
+from gateway.asterisk.keeper import Orders, lives
 from gateway.clock import monotonic_s
 from gateway.errors import EngineError
 
@@ -65,7 +65,7 @@ async def start(orders: Orders) -> bool:
         if path.exists() and _same_but_leash(path.read_text(encoding="utf-8"), wanted):
             return True
         await stop(run_dir)
-    await _end_orphan(run_dir)
+    await end_orphan(run_dir)
     path.touch(mode=0o600)
     path.write_text(wanted, encoding="utf-8")
     with (run_dir / "keeper.log").open("ab") as log:
@@ -95,7 +95,7 @@ def _bury_children() -> None:
             del _children[pid]
 
 
-async def _end_orphan(run_dir: Path) -> None:
+async def end_orphan(run_dir: Path) -> None:
     """Ends the Asterisk of a keeper that was killed: a second one beside it would find its ports taken."""
     _bury_children()
     pid = _read(run_dir / "keeper.state").get("engine_pid")
@@ -105,7 +105,7 @@ async def _end_orphan(run_dir: Path) -> None:
     deadline_s = monotonic_s() + STOP_PATIENCE_S
     with suppress(ProcessLookupError):  # it ended by itself in the meantime
         os.kill(pid, signal.SIGTERM)
-        while _runs(pid, command):
+        while lives(pid):
             if monotonic_s() > deadline_s:
                 os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(_LOOK_S)
@@ -133,7 +133,7 @@ async def stop(run_dir: Path) -> None:
     pid = int(str(told["keeper_pid"]))
     os.kill(pid, signal.SIGTERM)
     deadline_s = monotonic_s() + STOP_PATIENCE_S
-    while _alive(pid):
+    while lives(pid):  # to the end: a process that is ending still holds its ports
         if monotonic_s() > deadline_s:
             raise EngineError(f"the engine's keeper (process {pid}) does not stop")
         await asyncio.sleep(_LOOK_S)

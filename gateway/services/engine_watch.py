@@ -7,7 +7,7 @@ because a deadlock in one part leaves the other answering.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -26,11 +26,15 @@ Ask = Callable[[], Awaitable[None]]
 
 @dataclass(slots=True)
 class EngineWatch:
-    """`asks` raise EngineError when their part is silent; `starts` says how often Asterisk was started so far."""
+    """`asks` raise EngineError when their part is silent; `starts` says how often Asterisk was started so far.
+
+    `guard` looks after the keeper and raises EngineError while it is gone.
+    """
 
     asks: dict[str, Ask]
     starts: Callable[[], int]
     restart: Callable[[], None]
+    guard: Ask
     store: Store
     live: LiveFeed
     faults: dict[str, str] = field(default_factory=dict)
@@ -47,14 +51,8 @@ class EngineWatch:
 
     async def look(self) -> None:
         """One look at every part; restarts an Asterisk that has been silent for too long."""
-        results = await asyncio.gather(*(ask() for ask in self.asks.values()), return_exceptions=True)
-        found = {}
-        for part, result in zip(self.asks, results, strict=True):
-            if isinstance(result, EngineError):
-                found[part] = str(result)
-            elif isinstance(result, BaseException):
-                raise result
-        self.faults = found
+        found = await self._silent(self.asks)
+        self.faults = {**found, **await self._silent({"keeper": self.guard})}
         silent_s = monotonic_s() - self._good_s
         hangs = bool(found) and silent_s >= PATIENCE_S
         if hangs:  # act first: telling may have to wait for a database
@@ -68,6 +66,16 @@ class EngineWatch:
             await self._raise("engine_silent", "; ".join(found.values()))
         elif not found:
             await self._all_well()
+
+    async def _silent(self, asks: Mapping[str, Ask]) -> dict[str, str]:
+        results = await asyncio.gather(*(ask() for ask in asks.values()), return_exceptions=True)
+        found = {}
+        for part, result in zip(asks, results, strict=True):
+            if isinstance(result, EngineError):
+                found[part] = str(result)
+            elif isinstance(result, BaseException):
+                raise result
+        return found
 
     async def _tell_of_restarts(self) -> None:
         starts = self.starts()

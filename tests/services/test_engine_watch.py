@@ -31,6 +31,7 @@ class World:
             asks={"engine": lambda: self.ask("engine"), "ari": lambda: self.ask("ari")},
             starts=lambda: self.starts,
             restart=lambda: self.restarts.append(self.now_s),
+            guard=lambda: self.ask("keeper"),
             store=self.store.port(),
             live=self.feed,
             _good_s=self.now_s,
@@ -190,3 +191,10 @@ async def test_it_looks_until_it_is_cancelled(world: World, monkeypatch: pytest.
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watching
+
+
+async def test_a_missing_keeper_is_a_fault_and_no_reason_to_restart(world: World) -> None:
+    world.silent.add("keeper")
+    await world.pass_s(3 * PATIENCE_S)
+    assert world.watch.faults == {"keeper": "keeper is silent"}
+    assert not world.restarts
