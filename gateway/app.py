@@ -133,7 +133,8 @@ async def running(config: Config, progress: Progress, leash: int = 0) -> AsyncIt
 
 @contextmanager
 def _only_one(config: Config) -> Iterator[None]:
-    config.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config.make_data_dir()
+    config.run_dir.mkdir(exist_ok=True, mode=0o700)
     with (config.run_dir / "gateway.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -157,7 +157,7 @@ def check(config_file: Path | None) -> None:
 def migrate(config_file: Path | None) -> None:
     """Bring the database to the newest schema."""
     config = load(config_file)
-    config.data_dir.mkdir(parents=True, exist_ok=True)
+    config.make_data_dir()
     asyncio.run(migrate_database(config.database_url))
     _say("the database is at the newest schema")
 
@@ -306,7 +306,7 @@ def _operator() -> str:
 @asynccontextmanager
 async def _store(config: Config) -> AsyncIterator[Store]:
     """The migrated database for the length of a command."""
-    config.data_dir.mkdir(parents=True, exist_ok=True)
+    config.make_data_dir()
     await migrate_database(config.database_url)
     store = await open_store(config.database_url)
     try:

@@ -185,6 +185,12 @@ class Config(_Section):
         """Recorded prompts by the owner; `rendered/` below it holds the synthesized ones."""
         return self.data_dir / "prompts"
 
+    def make_data_dir(self) -> None:
+        """Makes the data folder, closed to others unless an Asterisk of another account must write into it."""
+        mode = 0o700 if self.asterisk.mode == "embedded" else 0o755
+        for folder in (self.data_dir, self.recordings_dir):
+            folder.mkdir(parents=True, exist_ok=True, mode=mode)
+
     @property
     def database_url(self) -> str:
         """The database URL with the data folder filled in."""
