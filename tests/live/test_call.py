@@ -47,6 +47,20 @@ async def test_wideband_call_is_recorded_at_16_khz(office: Office, tmp_path: Pat
     assert recording["length_s"] == pytest.approx(4.0, abs=0.2)
 
 
+async def test_the_same_on_postgresql(open_office: OpenOffice, postgres_url: str, tmp_path: Path) -> None:
+    """PostgreSQL is a URL away."""
+    spoken = sound.speech(tmp_path / "a.alaw", 5, 9)
+    async with open_office(toml=f'[database]\nurl = "{postgres_url}"\n') as office:
+        await office.desk1.registers()
+        async with office.desk1.takes(ring_ms=200, speech=spoken) as phone:
+            caller = await office.carrier.calls("02283000000", "02223000001", talk_ms=2000, speech=spoken)
+            await caller.done()
+            await phone.done()
+        call = await office.only_call(disposition="answered")
+        assert (await office.sealed(call["id"]))["length_s"] == pytest.approx(2.0, abs=0.2)
+        assert not (office.config.data_dir / "dutyline.db").exists()
+
+
 async def test_one_of_two_phones_in_the_room_answers(open_office: OpenOffice, tmp_path: Path) -> None:
     """Both ring; the first to answer has the call, the other stops ringing."""
     spoken = sound.speech(tmp_path / "a.alaw", 5, 3)
