@@ -43,6 +43,7 @@ from gateway.node import Node
 from gateway.ports import Store, UnitOfWork
 from gateway.scheduler import daily
 from gateway.services.engine_watch import EngineWatch
+from gateway.services.evidence import Evidence
 from gateway.services.forwarding import ForwardingWatch
 from gateway.services.journal import Ingester
 from gateway.services.live import LiveHub
@@ -50,7 +51,6 @@ from gateway.services.lost_calls import LostCalls
 from gateway.services.missed_calls import MissedCalls
 from gateway.services.recording_watch import GrowthWatch
 from gateway.services.recordings import Recordings
-from gateway.services.sip_evidence import SipEvidence
 from gateway.store.engine import open_store
 from gateway.store.migrate import migrate
 from gateway.web import auth
@@ -187,7 +187,8 @@ async def _assemble(config: Config, store: Store, engine: Engine) -> Gateway:
     for name, duty in {
         "journal": ingester.run,
         "lost_calls": lost.run,
-        "sip_evidence": SipEvidence(sip_journal, store, forwarding.on_message).run,
+        "sip_evidence": Evidence(sip_journal, store, forwarding.on_message).run,
+        "engine_log": Evidence(engine.log(), store, forwarding.on_log_line).run,
         "recordings": recordings.run,
         "recording_watch": _growth_watch(config, store, live, sounds, node, recordings).run,
         "engine_watch": watch.run,

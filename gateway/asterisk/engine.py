@@ -22,6 +22,7 @@ from pathlib import Path
 import structlog
 
 from gateway.asterisk import conf, install, process
+from gateway.asterisk.engine_log import EngineLog
 from gateway.asterisk.keeper import Orders
 from gateway.config import Config, split_address
 from gateway.core.inventory import Inventory
@@ -70,6 +71,10 @@ class Engine:
         """How often Asterisk was started by the keeper at work; 0 when there is none."""
         told = process.state(self._run)
         return int(str(told["starts"])) if told else 0
+
+    def log(self) -> EngineLog:
+        """Asterisk's own warnings, to be followed."""
+        return EngineLog(self._run / "log", self._config.asterisk.node)
 
     @property
     def is_kept(self) -> bool:

@@ -10,6 +10,7 @@ once by Asterisk (CEL) and once on the wire (SIP), each knowing something the ot
     star_code            FORWARD_ATTEMPT by the dialplan  INVITE to no plain number              call
     second_call          FORWARD_ATTEMPT by the dialplan  –                                      call
     second_registration  –                                REGISTER refused (≥ 403)               phone, Contact, hour
+    malformed            –                                a packet that is no SIP (engine's log)  source, minute
     feature_code         DTMF * or # of our phone         –                                      leg
     forward_context      FORWARD_ATTEMPT by the net       –                                      call, target
 
@@ -53,7 +54,7 @@ _CODES = (
 class ForwardAttempt:
     """One attempt. `key` is the same for the same attempt seen twice, so it is stored once and evidence is added.
 
-    `evidence` items: {"source": "cel" or "sip", "at": ISO time, "text": raw}.
+    `evidence` items: {"source": "cel", "sip" or "log", "at": ISO time, "text": raw}.
     """
 
     key: str
@@ -65,6 +66,15 @@ class ForwardAttempt:
     call_id: str | None = None
     outcome: str = "blocked"
     evidence: tuple[dict[str, str], ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the engine's log."""
+
+    at: datetime
+    level: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +231,25 @@ def attempt_in_message(
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"\+?[0-9]+", text) is not None
+
+
+def attempt_in_log(line: LogLine) -> ForwardAttempt | None:
+    """A request that the SIP parser threw away: raw full-width digits, say, which no address may hold.
+
+    What it wanted is not known any more, only who sent it; so it is on record as what it was.
+    """
+    dropped = re.search(r"Dropping \d+ bytes packet from \S+ (\S+) : .*'Request Line'", line.text)
+    if dropped is None:
+        return None
+    return ForwardAttempt(
+        key=f"malformed|{dropped[1]}|{line.at:%Y%m%d%H%M}",
+        method="malformed",
+        at=line.at,
+        line_number=None,
+        phone=None,
+        target=f"from {dropped[1]}",
+        evidence=({"source": "log", "at": line.at.isoformat(), "text": line.text[:EVIDENCE_MAX]},),
+    )
 
 
 def _redirect(message: SipMessage, call: CallOfMessage | None, directory: Directory) -> ForwardAttempt | None:

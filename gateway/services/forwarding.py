@@ -20,7 +20,7 @@ from gateway.clock import now
 from gateway.core import diversion, forwarding
 from gateway.core.cel import CelEvent
 from gateway.core.directory import Directory
-from gateway.core.forwarding import CallOfMessage, ForwardAttempt
+from gateway.core.forwarding import CallOfMessage, ForwardAttempt, LogLine
 from gateway.core.sip import SipMessage
 from gateway.ports import LiveFeed, Store, UnitOfWork
 
@@ -76,6 +76,13 @@ class ForwardingWatch:
                 await self._store_attempt(uow, attempt)
             if call and chain:
                 await uow.calls.set_diversion(call.call_id, [asdict(each) for each in chain])
+
+    async def on_log_line(self, line: LogLine) -> None:
+        """One line of the engine's log; returns when what it says is stored. Raises StoreError."""
+        attempt = forwarding.attempt_in_log(line)
+        if attempt is not None:
+            async with self._store.begin() as uow:
+                await self._store_attempt(uow, attempt)
 
     async def _call_of(self, message: SipMessage) -> CallOfMessage | None:
         """The call of a Call-ID; waits for an event under way when the message is fresh."""

@@ -210,6 +210,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "method.second_registration": ("第二处注册", "Second registration"),
     "method.second_call": ("第二路通话", "Second call"),
     "method.feature_code": ("功能码", "Feature code"),
+    "method.malformed": ("无法识别的信令", "Unreadable signalling"),
     "method.forward_context": ("转移上下文", "Forward context"),
     "method.api": ("接口调用", "API"),
     # alarms

@@ -94,6 +94,17 @@ async def test_codes_dialled_to_the_carrier(office: Office, dialled: str, meant:
     assert [leg["endpoint"] for leg in call["legs"]] == ["desk1"]
 
 
+async def test_full_width_code_as_raw_characters(office: Office) -> None:
+    """No SIP address may hold them, so the parser throws the request away; that it came is on record all the same."""
+    phone = await office.desk1.dials("＊57＊13800000000＃", 403)
+    try:
+        (attempt,) = await office.attempts("malformed")
+    finally:
+        await phone.end()
+    assert attempt["target"].startswith("from 127.0.0.1:")
+    assert not await office.calls()
+
+
 async def test_second_registration(office: Office) -> None:
     """The account already has its phone: a second device is refused and named."""
     await office.desk1.registers(contact_port=6999, expected=403)
