@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -131,8 +132,11 @@ class Engine:
         )
 
     async def stop(self) -> None:
-        """Stops Asterisk in order, and the keeper."""
+        """Stops Asterisk in order, and the keeper; leaves nothing outside the data folder."""
         await process.stop(self._run)
+        folder = socket_dir(self._run)
+        if not folder.is_relative_to(self._run):
+            shutil.rmtree(folder, ignore_errors=True)  # a short-lived folder for one socket; what is left is harmless
 
     def kill_hanging(self) -> None:
         """Asterisk does nothing any more: the keeper starts a new one."""

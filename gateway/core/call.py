@@ -22,6 +22,7 @@ The disposition is the first row that holds:
     |-----------------------------------------------------------------|-------------|---------------------|
     | REJECTED with reason `recording` (policy `refuse`)              | refused     | recording           |
     | REJECTED                                                        | rejected    | its reason          |
+    | MISSED as busy, after a phone answered with a forward (FORWARD) | missed      | redirected          |
     | MISSED                                                          | missed      | its reason          |
     | both sides up                                                   | talking, then answered |          |
     | not over                                                        | ringing     |                     |
@@ -179,6 +180,7 @@ class _Story:
     lookup: str = ""
     missed: str | None = None
     rejected: str | None = None
+    redirected: bool = False
     message_began: bool = False
     recorded: dict[str, str] = field(default_factory=dict)  # kind → state; a failure is not taken back
     closed_at: datetime | None = None
@@ -190,6 +192,7 @@ class _Story:
             return
         if event.type == "USER_DEFINED":
             self._told(event)
+        self.redirected = self.redirected or event.type == "FORWARD"
         if not event.channel or event.channel.startswith(PLUMBING):
             return
         channel = self.channels.get(event.uniqueid)
@@ -287,6 +290,7 @@ def _disposition(
     rows: tuple[tuple[bool, Disposition, str], ...] = (
         (story.rejected == "recording", "refused", "recording"),
         (story.rejected is not None, "rejected", story.rejected or ""),
+        (story.missed == "busy" and story.redirected, "missed", "redirected"),
         (story.missed is not None, "missed", story.missed or ""),
         (answered, "answered" if over else "talking", ""),
         (not over, "ringing", ""),

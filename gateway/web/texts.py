@@ -155,6 +155,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "timeline.recording": ("录音", "recorded"),
     "reason.noanswer": ("无人接听", "nobody answered"),
     "reason.busy": ("占线", "busy"),
+    "reason.redirected": ("话机企图转移", "the phone tried to forward"),
     "reason.unreachable": ("话机离线", "phone unreachable"),
     "reason.unknown_number": ("空号", "unknown number"),
     "reason.second_call": ("话机已有通话", "phone already in a call"),

@@ -32,6 +32,7 @@ async def test_redirect_by_the_phone(office: Office, tmp_path: Path, status: str
     await _evidence(office, "redirect", {"cel", "sip"})
     call = await office.only_call(disposition="missed")
     assert attempt["call_id"] == call["id"]
+    assert call["reason"] == "redirected"
     assert [leg["endpoint"] for leg in call["legs"]] == ["carrier", "desk1"], "nobody else was dialled"
 
 
@@ -87,6 +88,7 @@ async def test_codes_dialled_to_the_carrier(office: Office, dialled: str, meant:
     """Nothing but a plain telephone number leaves the duty room."""
     phone = await office.desk1.dials(dialled, 403)
     await phone.done()
+    assert "SIP/2.0 183" in phone.messages(), "the sentence is heard"
     (attempt,) = await office.attempts("star_code")
     assert (attempt["line_number"], attempt["phone"], attempt["target"]) == ("02283000000", "desk1", meant)
     await _evidence(office, "star_code", {"cel", "sip"})
