@@ -157,26 +157,31 @@ def _files_of(read: conf_reader.Conf) -> list[Path]:
 
 
 def _asked(config: Config) -> Iterator[Remark]:
-    """What Asterisk itself says. Raises EngineError when it does not answer."""
+    """What Asterisk itself says. Raises EngineError when it does not answer, or not as an Asterisk does."""
     ari = f"http://{_ari_address(config)}/ari"
     secret = Engine(config, None).ari_secret
     info = _ask(f"{ari}/asterisk/info", config.asterisk.ari_user, secret)
     modules = _ask(f"{ari}/asterisk/modules", config.asterisk.ari_user, secret)
-    version = str(info["system"]["version"])
+    try:
+        version, user = str(info["system"]["version"]), str(info.get("config", {}).get("setid", {}).get("user", ""))
+        loaded = {str(module["name"]).removesuffix(".so") for module in modules}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EngineError(f"what answers at {ari} is no Asterisk's ARI") from error
+    yield _about_version(version, config.asterisk.ari_user)
+    for name in sorted(loaded & FORBIDDEN_MODULES.keys()):
+        text = f"{name}.so is loaded: {FORBIDDEN_MODULES[name]}"
+        yield fault("asterisk", text, "do not load it, and restart Asterisk")
+    yield from _writable(config, user)
+
+
+def _about_version(version: str, ari_user: str) -> Remark:
     numbers = re.match(r"\D*(\d+)\.(\d+)", version)
     floor = ".".join(map(str, install.VERSION_FLOOR))
     if numbers is None:
-        yield warning("asterisk", f"its version '{version}' cannot be read", f"make sure that it is {floor} or later")
-    elif (int(numbers[1]), int(numbers[2])) < install.VERSION_FLOOR:
-        yield fault("asterisk", f"it is version {version}", f"{floor} or later is needed")
-    else:
-        yield ok("asterisk", f"version {version} answers with the account {config.asterisk.ari_user}")
-    loaded = {str(module["name"]).removesuffix(".so") for module in modules}
-    for name in sorted(loaded & FORBIDDEN_MODULES.keys()):
-        yield fault(
-            "asterisk", f"{name}.so is loaded: {FORBIDDEN_MODULES[name]}", "do not load it, and restart Asterisk"
-        )
-    yield from _writable(config, str(info.get("config", {}).get("setid", {}).get("user", "")))
+        return warning("asterisk", f"its version '{version}' cannot be read", f"make sure that it is {floor} or later")
+    if (int(numbers[1]), int(numbers[2])) < install.VERSION_FLOOR:
+        return fault("asterisk", f"it is version {version}", f"{floor} or later is needed")
+    return ok("asterisk", f"version {version} answers with the account {ari_user}")
 
 
 def _ask(url: str, user: str, secret: str) -> Any:
