@@ -220,6 +220,14 @@ async def test_asking_opens_no_event_stream(config: Config, ari: AriPeer) -> Non
     assert set(ari.asked) == {"/ari/asterisk/info", "/ari/asterisk/modules"}, "it would be taken from the gateway"
 
 
+async def test_no_proxy_hears_the_password(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    await render_external(config, CITY, etc(config) / "dutyline")
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert await faults(config) == []
+
+
 async def test_a_wrong_password(config: Config, tmp_path: Path) -> None:
     await render_external(config, CITY, etc(config) / "dutyline")
     (tmp_path / "secret").write_text("something-else")
