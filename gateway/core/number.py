@@ -50,7 +50,7 @@ def normalise(text: str, area_code: str | None = None) -> str:
     return _international(f"+{dial}" if dial.startswith("86") and len(dial) >= _SHORTEST_WITH_86 else dial)
 
 
-@lru_cache(maxsize=4096)  # each event of a call asks for the same two numbers
+@lru_cache(maxsize=512)  # each event of a call asks for the same two numbers
 def _international(dial: str) -> str:
     """E.164 where `dial` says or proves that it has one."""
     try:

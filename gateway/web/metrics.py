@@ -23,7 +23,7 @@ from gateway.web.readiness import READINESS, Readiness
 
 FINAL = ("answered", "missed", "rejected", "refused", "abandoned", "failed")
 SEVERITIES = ("critical", "warning", "notice")
-REMEMBERED_CALLS = 20_000
+REMEMBERED_CALLS = 1_000  # a call that is over changes for some seconds more: this many is minutes of a busy city
 
 
 class Figures:
