@@ -33,7 +33,8 @@ def folders(config: Config) -> Iterator[Remark]:
             yield fault(subject, text, "make room")
         elif folder.is_dir() and folder.stat().st_mode & 0o007:
             text = f"everybody on this machine may look into {folder}"
-            yield warning(subject, text, f"chmod o= {folder}")
+            before = "give it the group of Asterisk's user, then " if config.asterisk.mode == "external" else ""
+            yield warning(subject, text, f"{before}chmod o= {folder}")
         else:
             yield ok(subject, f"{folder} can be written, {free_mb} MB are free")
 
@@ -67,7 +68,8 @@ def ports(config: Config, *, gateway_runs: bool) -> Iterator[Remark]:
             yield fault(subject, f"{address} {refusals[0]}", f"choose another {subject}, or end what uses it")
         else:
             yield ok(subject, f"{address} is {'in use by us' if ours else 'free'}")
-    yield from _speech_ports(config, engine_runs or config.asterisk.mode == "external")
+    if config.asterisk.mode == "embedded":  # elsewhere rtp.conf is its owner's
+        yield from _speech_ports(config, engine_runs)
 
 
 def _refusal(host: str, port: int, kind: socket.SocketKind) -> str:
