@@ -66,7 +66,7 @@ class Ari:
                     raise EngineError(f"ARI {method} {path}: {response.status} {body[:200]}")
                 return json.loads(body) if body else None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise EngineError(f"ARI {method} {path}: {error or type(error).__name__}") from error
+            raise EngineError(f"ARI {method} {path}: {str(error) or type(error).__name__}") from error
 
     async def ping(self) -> None:
         """Raises EngineError unless Asterisk answers."""

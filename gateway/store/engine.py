@@ -194,7 +194,7 @@ def blame() -> Iterator[None]:
     except exc.SQLAlchemyError as error:
         raise StoreError(f"The database cannot be used: {_first_line(error)}") from error
     except OSError as error:  # asyncpg lets the network's own errors through; a time-out is one of them
-        raise StoreError(f"The database cannot be reached: {error or type(error).__name__}") from error
+        raise StoreError(f"The database cannot be reached: {str(error) or type(error).__name__}") from error
 
 
 def _first_line(error: object) -> str:
