@@ -55,5 +55,5 @@ clean: ## remove what set-up made here; data in var/ and the engine in ~/.cache/
 	@rm -rf .venv .setup-done build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 browser:
-	@type -P chromium chromium-browser google-chrome >/dev/null || $(call debian,chromium) \
-	  || echo "no Chromium: the browser tests will be reported as not run" >&2
+	@{ { type -P chromium || type -P google-chrome; } && type -P chromedriver; } >/dev/null \
+	  || $(call debian,chromium chromium-driver) || echo "no Chromium: the browser tests will be reported as not run" >&2

@@ -27,7 +27,7 @@ esac
 APT_GET = """#!/bin/bash
 echo "apt-get $*" >> "$LOG"
 case "$*" in *-venv) touch "$MACHINE/venv-package" ;; esac
-case "$*" in *chromium) printf '#!/bin/bash\\n' > "$MACHINE/chromium"; chmod +x "$MACHINE/chromium" ;; esac
+case "$*" in *chromium-driver) printf '#!/bin/bash\\n' > "$MACHINE/chromium"; chmod +x "$MACHINE/chromium" ;; esac
 """
 TOOLS = ("make", "awk", "chmod", "cp", "mkdir", "touch")  # what else a fresh machine has
 
@@ -79,6 +79,7 @@ def machine(tmp_path: Path) -> Machine:
     found.command("python3", PYTHON)
     found.command("apt-get", APT_GET)
     found.command("chromium", "#!/bin/bash\n")
+    found.command("chromedriver", "#!/bin/bash\n")
     (found.home / "venv-package").touch()
     return found
 
@@ -153,7 +154,7 @@ def test_tests_run_with_or_without_a_browser(machine: Machine, user_id: int) -> 
     assert done.returncode == 0, done.stderr
     called = machine.log()
     assert "python -m pytest -q -rs" in called
-    assert any(line.endswith("chromium") for line in called) == (user_id == 0)
+    assert any(line.endswith("chromium chromium-driver") for line in called) == (user_id == 0)
     assert ("will be reported as not run" in done.stderr) == (user_id != 0)
     assert ("apt-get install -y chromium" in done.stderr) == (user_id != 0)
 
