@@ -1,4 +1,4 @@
-"""Fixtures that more than one room needs: an empty database of each kind, brought to the newest schema."""
+"""Fixtures that more than one room needs: the engine, and an empty database of each kind at the newest schema."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from gateway.asterisk import install
 from gateway.ports import Store
 from gateway.store.engine import open_store
 from gateway.store.migrate import migrate
 from tests.peers.postgres import PostgresPeer
+
+
+@pytest.fixture(scope="session")
+def engine() -> install.Engine:
+    """The engine that `make setup` fetched."""
+    return install.ensure(Path("~/.cache/dutyline").expanduser(), install.say)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import wave
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gateway.asterisk import install
 from gateway.audio import prompts, wav
 from gateway.audio.prompts import PROMPTS, Prompt, Synthesizer
 from gateway.errors import ConfigError, SoundError
@@ -20,10 +20,8 @@ FULL_SCALE = 32768
 
 
 @pytest.fixture
-def espeak() -> Synthesizer:
-    found = shutil.which("espeak-ng")
-    assert found, "espeak-ng is needed: apt-get install espeak-ng"
-    return prompts.espeak([found])
+def espeak(engine: install.Engine) -> Synthesizer:
+    return prompts.espeak(engine.command("espeak-ng"), environment=engine.environment)
 
 
 def samples(path: Path, rate_hz: int) -> NDArray[np.float64]:
@@ -63,11 +61,13 @@ def test_every_prompt_is_spoken_at_both_rates_and_even_loudness(tmp_path: Path, 
     assert left == {".wav", ".wav16", ".made"}, "nothing half-made is left"
 
 
-def test_the_same_is_not_made_again_but_another_voice_is(tmp_path: Path, espeak: Synthesizer) -> None:
+def test_the_same_is_not_made_again_but_another_voice_is(
+    tmp_path: Path, espeak: Synthesizer, engine: install.Engine
+) -> None:
     (first,) = prompts.render(tmp_path, espeak, [SENTENCE])
     (second,) = prompts.render(tmp_path, espeak, [SENTENCE])
     assert (first.made, second.made) == (True, False)
-    faster = prompts.espeak(espeak.arguments[:1], speed_wpm=220)
+    faster = prompts.espeak(engine.command("espeak-ng"), speed_wpm=220, environment=engine.environment)
     (third,) = prompts.render(tmp_path, faster, [SENTENCE])
     assert third.made
     third.paths[16000].unlink()
@@ -119,12 +119,16 @@ def test_silence_is_refused(tmp_path: Path, espeak: Synthesizer) -> None:
     assert not (tmp_path / "rendered" / "call-failed.wav").exists()
 
 
-def test_another_synthesizer_gets_the_text_in_a_file(tmp_path: Path, espeak: Synthesizer) -> None:
+def test_another_synthesizer_gets_the_text_in_a_file(
+    tmp_path: Path, engine: install.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in engine.environment.items():
+        monkeypatch.setenv(name, value)
     script = tmp_path / "speak.py"
     script.write_text(
         "import pathlib, subprocess, sys\n"
         "pathlib.Path(sys.argv[3]).write_text(pathlib.Path(sys.argv[1]).read_text('utf-8'), 'utf-8')\n"
-        f"subprocess.run([{espeak.arguments[0]!r}, '-v', 'cmn', '-w', sys.argv[2], '-f', sys.argv[1]], check=True)\n"
+        f"subprocess.run([*{engine.command('espeak-ng')!r}, '-v', 'cmn', '-w', sys.argv[2], '-f', sys.argv[1]], check=True)\n"
     )
     told = tmp_path / "told.txt"
     other = prompts.other_synthesizer(f"{sys.executable} {script} {{text_file}} {{wav_file}} '{told}'")

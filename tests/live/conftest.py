@@ -39,12 +39,6 @@ DESK = "127.0.0.1"
 
 
 @pytest.fixture(scope="session")
-def engine() -> install.Engine:
-    """The engine that `make setup` fetched."""
-    return install.ensure(Path("~/.cache/dutyline").expanduser(), install.say)
-
-
-@pytest.fixture(scope="session")
 def prompts_folder(engine: install.Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The prompts, rendered once for all offices."""
     folder = tmp_path_factory.mktemp("prompts")
