@@ -124,11 +124,12 @@ def test_another_synthesizer_gets_the_text_in_a_file(
 ) -> None:
     for name, value in engine.environment.items():
         monkeypatch.setenv(name, value)
+    command = engine.command("espeak-ng")
     script = tmp_path / "speak.py"
     script.write_text(
         "import pathlib, subprocess, sys\n"
         "pathlib.Path(sys.argv[3]).write_text(pathlib.Path(sys.argv[1]).read_text('utf-8'), 'utf-8')\n"
-        f"subprocess.run([*{engine.command('espeak-ng')!r}, '-v', 'cmn', '-w', sys.argv[2], '-f', sys.argv[1]], check=True)\n"
+        f"subprocess.run([*{command!r}, '-v', 'cmn', '-w', sys.argv[2], '-f', sys.argv[1]], check=True)\n"
     )
     told = tmp_path / "told.txt"
     other = prompts.other_synthesizer(f"{sys.executable} {script} {{text_file}} {{wav_file}} '{told}'")
