@@ -185,6 +185,9 @@ class PeopleRows(Protocol):
     async def close_session(self, token_sha256: str) -> None:
         """Forgets a login."""
 
+    async def close_sessions_of(self, name: str, but: str) -> None:
+        """Forgets every login of a user but one (by its fingerprint; empty: every one)."""
+
     async def save_token(self, token_sha256: str, name: str, role: str, at: datetime) -> None:
         """Remembers an API token."""
 

@@ -57,6 +57,11 @@ class SqlPeopleRows:
         """Forgets a login."""
         await self._transaction.write(delete(tables.sessions).where(_S.token_sha256 == token_sha256))
 
+    async def close_sessions_of(self, name: str, but: str) -> None:
+        """Forgets every login of a user but one."""
+        others = (_S.user_name == name) & (_S.token_sha256 != but)
+        await self._transaction.write(delete(tables.sessions).where(others))
+
     async def save_token(self, token_sha256: str, name: str, role: str, at: datetime) -> None:
         """Remembers an API token."""
         values = {"token_sha256": token_sha256, "user_name": name, "role": role, "created_at": at, "revoked_at": None}

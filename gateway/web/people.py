@@ -64,6 +64,8 @@ async def _save_user(request: web.Request, name: str, password: str, role: str, 
     hashed = await asyncio.to_thread(hash_password, password)
     async with parts.store.begin() as uow:
         await people.save_user(uow, name, password, role, parts.now(), lambda _: hashed)
+        # Whoever knew the old password is no longer logged in; the person who changes it here stays.
+        await uow.people.close_sessions_of(name, person_of(request).key)
         await add_audit(request, uow, action, "user", name, {"role": role})
 
 

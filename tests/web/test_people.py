@@ -150,3 +150,14 @@ async def test_own_password(client: TestClient, desk: Desk) -> None:
     assert (await client.put(change, json={"old": PASSWORD, "new": "short"})).status == 400
     assert (await client.put(change, json={"old": PASSWORD, "new": "battery staple"})).status == 204
     assert (await log_in(client, "battery staple")).status == 200
+
+
+async def test_a_new_password_ends_the_other_logins(client: TestClient, desk: Desk) -> None:
+    await add_user(desk)
+    await log_in(client)
+    stolen = client.session.cookie_jar.filter_cookies(client.make_url("/"))["dutyline_session"].value
+    await log_in(client)
+    assert (await client.put("/api/v1/me/password", json={"old": PASSWORD, "new": "battery staple"})).status == 204
+    assert (await client.get("/api/v1/me")).status == 200, "who changed it stays"
+    client.session.cookie_jar.clear()
+    assert (await client.get("/api/v1/me", headers={"Cookie": f"dutyline_session={stolen}"})).status == 401
