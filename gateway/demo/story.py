@@ -213,7 +213,7 @@ async def _message(stage: Stage) -> Scene:
 async def _redirect(stage: Stage) -> Scene:
     """The phone forwards to a mobile phone by 302; not followed, and the caller hangs up without a message."""
     tracks = stage.tracks["silence"]
-    missed = _inbound(places.HEPING, "HP", places.SECOND_LINE, "missed", reason="busy", message_left=False)
+    missed = _inbound(places.HEPING, "HP", places.SECOND_LINE, "missed", reason="redirected", message_left=False)
     expected = Expected(missed, "message", "redirect", places.MOBILE, "desk3")
     async with stage.desk3.takes("redirect", status=302, target=places.MOBILE) as phone:
         caller = await stage.call(places.SECOND_LINE, places.HEPING, talk_ms=tracks.length_ms, speech=tracks.theirs)
