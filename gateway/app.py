@@ -170,7 +170,7 @@ async def _assemble(config: Config, store: Store, engine: Engine) -> Gateway:
     node = Node(config, store, engine, ari, inventory)
     live, duties, sounds = LiveHub(), Duties(), PydubSoundFiles(config.data_dir / "cache")
     recordings = Recordings(
-        store=store, sounds=sounds, feed=live, folder=config.recordings_dir, is_call_alive=node.is_call_alive
+        store=store, sounds=sounds, feed=live, folder=config.recordings_dir, calls_alive=node.calls_alive
     )
     forwarding = ForwardingWatch(store, live, lambda: node.directory, lambda: ingester.lag_s)
     missed = MissedCalls(live)

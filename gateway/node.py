@@ -7,6 +7,7 @@ call whose recording stopped.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import structlog
 
@@ -75,10 +76,17 @@ class Node:
 
     async def is_call_alive(self, call_id: str) -> bool:
         """Whether a channel of the call still exists in Asterisk."""
-        async with self._store.begin() as uow:
-            legs = await uow.calls.legs(call_id)
+        return call_id in await self.calls_alive([call_id])
+
+    async def calls_alive(self, call_ids: Collection[str]) -> set[str]:
+        """Those of the calls of which a channel still exists, by one question to Asterisk."""
         living = set(await self._ari.channel_ids())
-        return call_id in living or any(leg["id"] in living for leg in legs)
+        alive = living.intersection(call_ids)
+        async with self._store.begin() as uow:
+            for call_id in set(call_ids) - alive:  # the caller is gone; somebody else may not be
+                if any(leg["id"] in living for leg in await uow.calls.legs(call_id)):
+                    alive.add(call_id)
+        return alive
 
     async def recording_stalled(self, call_id: str, recording_id: str) -> None:
         """The configured policy for a call whose recording stopped: say so to both sides; with `refuse`, end it.

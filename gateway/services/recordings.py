@@ -11,7 +11,7 @@ is itself the durable queue, so a full queue, too, only delays.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -46,12 +46,12 @@ class Recordings:
         sounds: SoundFiles,
         feed: LiveFeed,
         folder: Path,
-        is_call_alive: Callable[[str], Awaitable[bool]],
+        calls_alive: Callable[[Collection[str]], Awaitable[set[str]]],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._folder = RecordingFolder(folder)
-        self._is_call_alive = is_call_alive
+        self._calls_alive = calls_alive
         self._pause = pause
         self._seal = RecordingSeal(store=store, sounds=sounds, feed=feed, folder=self._folder, pause=pause)
         self._begun: dict[str, str] = {}  # recording → uniqueid of the recorded channel, where known
@@ -176,9 +176,11 @@ class Recordings:
         names = await asyncio.to_thread(self._folder.names)
         async with self._store.begin() as uow:
             unsettled = {row["id"] for row in await uow.recordings.capturing()}
+        calls = {recording_id: rules.call_of(recording_id)[0] for recording_id in sorted(names | unsettled)}
+        alive = await self._calls_alive(set(calls.values())) if calls else set()
         left = []
-        for recording_id in sorted(names | unsettled):
-            if not await self._is_call_alive(rules.call_of(recording_id)[0]):
+        for recording_id, call_id in calls.items():
+            if call_id not in alive:
                 left.append(recording_id)
             elif recording_id in unsettled:
                 self._begun.setdefault(recording_id, "")

@@ -9,7 +9,7 @@ import asyncio
 import copy
 import hashlib
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -164,12 +164,12 @@ class World:
             sounds=self.sounds,
             feed=self.feed,
             folder=self.root,
-            is_call_alive=self.is_call_alive,
+            calls_alive=self.calls_alive,
             pause=self.pause,
         )
 
-    async def is_call_alive(self, call_id: str) -> bool:
-        return call_id in self.alive
+    async def calls_alive(self, call_ids: Collection[str]) -> set[str]:
+        return self.alive.intersection(call_ids)
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -200,11 +200,11 @@ async def test_a_database_that_is_down_only_delays(world: World) -> None:
 
 
 async def test_an_engine_that_does_not_answer_seals_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silent(_: str) -> bool:
+    async def silent(_: Collection[str]) -> set[str]:
         raise EngineError("Asterisk does not answer")
 
     world.captured("ours", cut=True)
-    monkeypatch.setattr(world.recordings, "_is_call_alive", silent)
+    monkeypatch.setattr(world.recordings, "_calls_alive", silent)
     with pytest.raises(EngineError):
         await world.recordings.recover()
     assert not world.store.tables.recordings.rows
@@ -247,7 +247,7 @@ async def test_the_same_story_on_the_real_database(world: World, tmp_path: Path)
     await migrate(url)
     store = await open_store(url)
     recordings = Recordings(
-        store=store, sounds=world.sounds, feed=world.feed, folder=world.root, is_call_alive=world.is_call_alive
+        store=store, sounds=world.sounds, feed=world.feed, folder=world.root, calls_alive=world.calls_alive
     )
     running = asyncio.ensure_future(recordings.run())
     async with store.begin() as uow:
