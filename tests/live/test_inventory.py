@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ async def test_announcement_before_it_rings(open_office: OpenOffice, tmp_path: P
             caller = await office.carrier.calls("02283000000", "02223000001", talk_ms=1000, speech=spoken)
             await caller.done()
             await phone.done()
-        heard = caller.messages()
-        assert heard.index("SIP/2.0 183") < heard.index("SIP/2.0 180") < heard.index("SIP/2.0 200")
+        announced = _time_of("SIP/2.0 183", caller.messages())
+        assert 2.0 < _time_of("INVITE sip:desk1", phone.messages()) - announced < 8.0, "a sentence lies between"
         assert (await office.only_call(disposition="answered"))["answered_by"] == "desk1"
+
+
+def _time_of(start: str, messages: str) -> float:
+    """When a message passed, by the phone's own log, in seconds of the day."""
+    found = re.search(rf"T(\d\d):(\d\d):(\d\d\.\d+)Z\n[^\n]*\n\n{re.escape(start)}", messages)
+    assert found, f"no {start} in\n{messages[:800]}"
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
