@@ -39,6 +39,7 @@ from gateway.config import Config, split_address
 from gateway.core.cel import CelEvent
 from gateway.duties import Duties
 from gateway.errors import ConfigError, EngineError, StoreError
+from gateway.machine import keep_memory_together
 from gateway.node import Node
 from gateway.ports import Store, UnitOfWork
 from gateway.scheduler import daily
@@ -114,6 +115,7 @@ async def running(config: Config, progress: Progress, leash: int = 0) -> AsyncIt
 
     `leash`: Asterisk ends when that process does; 0 lets it outlive a killed gateway.
     """
+    keep_memory_together()
     async with AsyncExitStack() as stack:
         stack.enter_context(_only_one(config))
         program = await asyncio.to_thread(_program, config, progress)
