@@ -119,6 +119,9 @@ class RecordingRows(Protocol):
     async def save(self, row: Mapping[str, Any]) -> None:
         """Inserts or updates the columns given, by `id`."""
 
+    async def end(self, recording_id: str, at: datetime) -> bool:
+        """Says when it ended; False when that is known already, or there is no such recording."""
+
     async def get(self, recording_id: str) -> Row | None:
         """One recording, or None."""
 

@@ -55,10 +55,10 @@ class RecordingSeal:
         self._pause = pause
         self._at_work: set[str] = set()
 
-    async def seal_or_alarm(self, recording_id: str, note: str = "") -> None:
+    async def seal_or_alarm(self, recording_id: str, note: str = "", known: Row | None = None) -> None:
         """Seals; when the disk or the sound refuses, raises an alarm that the next success clears."""
         try:
-            await self.seal(recording_id, note)
+            await self.seal(recording_id, note, known)
         except (SoundError, OSError) as error:
             log.error("recording_not_filed", recording=recording_id, error=str(error))
             alarm = ("recording_unfiled", "critical", f"录音未能归档：{error}")
@@ -66,7 +66,7 @@ class RecordingSeal:
                 raised = await _raise(uow, recording_id, [alarm])
             self.publish_alarms(recording_id, raised)
 
-    async def seal(self, recording_id: str, note: str = "") -> Row | None:
+    async def seal(self, recording_id: str, note: str = "", known: Row | None = None) -> Row | None:
         """Files one recording; gives its row, or None when there is nothing to file (yet) or it is filed just now.
 
         May be run again at any time and gives the same. Raises SoundError or OSError when it cannot be filed.
@@ -75,13 +75,11 @@ class RecordingSeal:
             return None
         self._at_work.add(recording_id)
         try:
-            return await self._seal(recording_id, note)
+            return await self._seal(recording_id, note, known or await self._row_of(recording_id))
         finally:
             self._at_work.discard(recording_id)
 
-    async def _seal(self, recording_id: str, note: str) -> Row | None:
-        async with self._store.begin() as uow:
-            known = await uow.recordings.get(recording_id)
+    async def _seal(self, recording_id: str, note: str, known: Row | None) -> Row | None:
         row = await self._with_note(known, recording_id)
         if row["state"] == "sealed":
             if await asyncio.to_thread(self._folder.captured, recording_id):
@@ -98,6 +96,10 @@ class RecordingSeal:
             if fate != "lose":
                 return None
         return await self._settle(row, await self._filed(row, present, note))
+
+    async def _row_of(self, recording_id: str) -> Row | None:
+        async with self._store.begin() as uow:
+            return await uow.recordings.get(recording_id)
 
     async def _call_of(self, recording_id: str) -> Row | None:
         async with self._store.begin() as uow:

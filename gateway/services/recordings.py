@@ -75,10 +75,10 @@ class Recordings:
                 await self._begin(uow, event, said)
             elif event.type in LEG_ENDS:
                 for recording_id in [each for each, channel in self._begun.items() if channel == event.uniqueid]:
-                    await self._end(uow, await uow.recordings.get(recording_id), event.at)
+                    await self._end(uow, recording_id, event.at)
             elif event.type == "LINKEDID_END" and not event.channel.startswith(LOOKUP):
                 for row in await uow.recordings.of_call(event.linkedid):
-                    await self._end(uow, row, event.at)
+                    await self._end(uow, row["id"], event.at)
 
     async def _begin(self, uow: UnitOfWork, event: CelEvent, said: rules.Announced) -> None:
         known = await uow.recordings.get(said.recording_id)
@@ -95,13 +95,10 @@ class Recordings:
         code, severity, detail = NOT_STARTED
         await uow.alarms.raise_(code, severity, said.recording_id, detail, event.at)
 
-    async def _end(self, uow: UnitOfWork, row: Row | None, at: datetime) -> None:
-        if row is None:
-            return
-        self._begun.pop(row["id"], None)
-        if row["ended_at"] is None:
-            await uow.recordings.save({"id": row["id"], "ended_at": at})
-            self._enqueue(row["id"])
+    async def _end(self, uow: UnitOfWork, recording_id: str, at: datetime) -> None:
+        self._begun.pop(recording_id, None)
+        if await uow.recordings.end(recording_id, at):
+            self._enqueue(recording_id)
 
     def _enqueue(self, recording_id: str) -> None:
         try:
@@ -133,7 +130,7 @@ class Recordings:
                 self._seal.publish(row)
                 self._seal.publish_alarms(recording_id, [NOT_STARTED])
             else:
-                await self._seal.seal_or_alarm(recording_id)
+                await self._seal.seal_or_alarm(recording_id, known=row)
         except StoreError as error:
             log.warning("recording_not_sealed_yet", recording=recording_id, error=str(error))
 

@@ -17,6 +17,7 @@ _C = tables.recordings.c
 _GET = select(tables.recordings).where(_C.id == bindparam("recording_id"))
 _OF_CALL = select(tables.recordings).where(_C.call_id == bindparam("call_id")).order_by(_C.started_at, _C.id)
 _CHANGE = update(tables.recordings).where(_C.id == bindparam("recording_id"))
+_END = _CHANGE.where(_C.ended_at.is_(None))
 _NEEDED = frozenset(column.name for column in _C if not column.nullable) - {"id", "note"}
 _CAPTURING = select(tables.recordings).where(_C.state.not_in(("sealed", "missing"))).order_by(_C.started_at, _C.id)
 
@@ -47,6 +48,10 @@ class SqlRecordingRows:
                 return
         statement = _put(self._transaction.dialect, changes)
         await self._transaction.write(statement, {"note": ""} | values)
+
+    async def end(self, recording_id: str, at: datetime) -> bool:
+        """Says when it ended; False when that is known already, or there is no such recording."""
+        return await self._transaction.write(_END, {"recording_id": recording_id, "ended_at": at}) == 1
 
     async def get(self, recording_id: str) -> Row | None:
         """One recording, or None."""

@@ -41,6 +41,13 @@ class RecordingRows:
     async def save(self, row: Mapping[str, Any]) -> None:
         self.rows[row["id"]] = {**self.rows.get(row["id"], {}), **row}
 
+    async def end(self, recording_id: str, at: datetime) -> bool:
+        row = self.rows.get(recording_id)
+        if row is None or row.get("ended_at") is not None:
+            return False
+        row["ended_at"] = at
+        return True
+
     async def get(self, recording_id: str) -> Row | None:
         return self.rows.get(recording_id)
 

@@ -42,6 +42,17 @@ async def test_a_recording_is_saved_column_by_column(store: Store) -> None:
         assert await uow.recordings.get("none") is None
 
 
+async def test_a_recording_ends_once(store: Store) -> None:
+    async with store.begin() as uow:
+        await uow.recordings.save({"id": "r1", "call_id": "c1", "kind": "talk", "state": "capturing", "started_at": AT})
+        assert await uow.recordings.end("r1", AT)
+        assert not await uow.recordings.end("r1", LATER)
+        assert not await uow.recordings.end("none", AT)
+        row = await uow.recordings.get("r1")
+        assert row is not None
+        assert row["ended_at"] == AT
+
+
 async def test_a_recording_without_its_call_is_refused(store: Store) -> None:
     with pytest.raises(StoreRefusedError):
         async with store.begin() as uow:
