@@ -123,6 +123,7 @@ class SqlTransaction:
         self.connection: AsyncConnection | None = None
         self._writer = writer
         self._writing = False
+        self._changed = False
 
     async def read(self, statement: Executable, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """All rows of a SELECT."""
@@ -140,6 +141,7 @@ class SqlTransaction:
     ) -> int:
         """Runs a change, once for each of several `values`; gives how many rows it touched."""
         await self.begin_writing()
+        self._changed = True
         with blame():
             result = await self._connected.execute(statement, values)
             return len(result.all()) if result.returns_rows else int(result.rowcount)
@@ -158,7 +160,9 @@ class SqlTransaction:
         driver.begin_with_next()
 
     async def commit(self) -> None:
-        """Makes all changes last."""
+        """Makes all changes last; what only read has nothing to."""
+        if not self._changed:
+            return
         with blame():
             await self._connected.commit()
 
