@@ -65,7 +65,10 @@ def make_engine(url: str) -> AsyncEngine:
     if address.get_backend_name() == "sqlite":
         Path(str(address.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
         ours = {"isolation_level": None, "async_creator_fn": sqlite.connect}
-        engine = create_async_engine(address, connect_args=ours, json_serializer=_ENCODER.encode)
+        # The connection used last is used next: each of them keeps pages of its own in memory.
+        engine = create_async_engine(
+            address, connect_args=ours, json_serializer=_ENCODER.encode, pool_size=3, pool_use_lifo=True
+        )
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         return engine
     return create_async_engine(
