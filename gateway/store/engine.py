@@ -32,6 +32,7 @@ PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-512",  # KiB for each connection: the kernel keeps the pages too, once for all of them
     "PRAGMA recursive_triggers=ON",  # else INSERT OR REPLACE would pass by the triggers that keep evidence
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
 )
