@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import shutil
 import socket
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 
 from gateway.asterisk import process
 from gateway.config import Config, split_address
+from gateway.free_ports import refusal
 from gateway.remark import Remark, fault, ok, warning
 
 PORTS_OF_A_CALL = 4  # two legs, each with RTP and RTCP
@@ -64,7 +64,7 @@ def ports(config: Config, *, gateway_runs: bool) -> Iterator[Remark]:
     if config.asterisk.mode == "embedded":
         wanted.append(("sip.listen", config.sip.listen, [socket.SOCK_DGRAM, socket.SOCK_STREAM], engine_runs))
     for subject, address, kinds, ours in wanted:
-        refusals = [] if ours else [text for kind in kinds if (text := _refusal(*split_address(address), kind))]
+        refusals = [] if ours else [text for kind in kinds if (text := refusal(*split_address(address), kind))]
         if refusals:
             yield fault(subject, f"{address} {refusals[0]}", f"choose another {subject}, or end what uses it")
         else:
@@ -73,31 +73,13 @@ def ports(config: Config, *, gateway_runs: bool) -> Iterator[Remark]:
         yield from _speech_ports(config, engine_runs)
 
 
-def _refusal(host: str, port: int, kind: socket.SocketKind) -> str:
-    """Why an address cannot be listened on; empty when it can."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, kind) as probe:
-            if kind is socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        reasons = {
-            errno.EADDRINUSE: f"is in use ({'UDP' if kind is socket.SOCK_DGRAM else 'TCP'})",
-            errno.EADDRNOTAVAIL: "is no address of this machine",
-            errno.EACCES: "is kept for root",
-        }
-        return reasons.get(error.errno or 0, f"cannot be used: {error.strerror or error}")
-    return ""
-
-
 def _speech_ports(config: Config, engine_runs: bool) -> Iterator[Remark]:
     first, last = map(int, config.sip.rtp_ports.split("-"))
     calls = (last - first + 1) // PORTS_OF_A_CALL
     step = max(2, (last - first) // _PROBED_PORTS)
     host = split_address(config.sip.listen)[0]
     probed = range(first, last, step)
-    busy = [port for port in probed if not engine_runs and _refusal(host, port, socket.SOCK_DGRAM)]
+    busy = [port for port in probed if not engine_runs and refusal(host, port, socket.SOCK_DGRAM)]
     inside = [
         name
         for name, address in (("sip.listen", config.sip.listen), ("asterisk.hep_listen", config.asterisk.hep_listen))

@@ -18,17 +18,12 @@ from gateway.audio.prompts import PROMPTS, RATES_HZ
 from gateway.config import Config, load
 from gateway.core.inventory import Inventory
 from gateway.errors import EngineError
+from gateway.free_ports import free_port
 from gateway.preflight import preflight
 from gateway.remark import Remark
 from gateway.store.engine import open_store
 from gateway.store.migrate import newest_revision
 from tests.asterisk.samples import CITY, places
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +51,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {
         "DUTYLINE_DATA_DIR": str(data_dir),
         "DUTYLINE_ASTERISK_CACHE_DIR": str(tmp_path / "cache"),
-        "DUTYLINE_HTTP_LISTEN": f"127.0.0.1:{free_port()}",
-        "DUTYLINE_SIP_LISTEN": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+        "DUTYLINE_HTTP_LISTEN": f"127.0.0.1:{free_port('127.0.0.1', socket.SOCK_STREAM)}",
+        "DUTYLINE_SIP_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
         "DUTYLINE_SIP_RTP_PORTS": "20000-20999",
         "DUTYLINE_RECORDING_MIN_FREE_MB": "1",
     }
@@ -119,7 +114,7 @@ def test_a_line_for_people() -> None:
         ("PROMPTS_COMMAND", "speak '", "configuration", "fault"),
         ("ASTERISK_AGI_LISTEN", "0.0.0.0:4573", "asterisk.agi_listen", "fault"),
         ("ASTERISK_HEP_LISTEN", "10.0.0.1:9060", "asterisk.hep_listen", "fault"),
-        ("HTTP_LISTEN", f"0.0.0.0:{free_port()}", "http.listen", "warning"),
+        ("HTTP_LISTEN", f"0.0.0.0:{free_port('127.0.0.1', socket.SOCK_STREAM)}", "http.listen", "warning"),
     ],
 )
 async def test_values(environment: dict[str, str], key: str, value: str, subject: str, severity: str) -> None:
@@ -239,7 +234,7 @@ async def test_ports_for_speech(environment: dict[str, str], ports: str, hep: st
 @pytest.fixture
 def busy_range() -> Iterator[str]:
     """Thirty neighbouring UDP ports, all in use."""
-    for first in range(21_000, 32_000, 100):
+    for first in range(20_000, 28_000, 100):
         with ExitStack() as stack:
             try:
                 for port in range(first, first + 30):
@@ -360,7 +355,7 @@ async def test_an_empty_database(environment: dict[str, str], tmp_path: Path) ->
 
 
 async def test_a_database_that_does_not_answer_keeps_its_password(environment: dict[str, str]) -> None:
-    url = f"postgresql://duty:made-up@127.0.0.1:{free_port()}/dutyline"
+    url = f"postgresql://duty:made-up@127.0.0.1:{free_port('127.0.0.1', socket.SOCK_STREAM)}/dutyline"
     found = await preflight(load(None, {**environment, "DUTYLINE_DATABASE_URL": url}))
     assert [remark.subject for remark in found if remark.severity == "fault"] == ["database"]
     assert "made-up" not in "\n".join(map(str, found))

@@ -28,6 +28,7 @@ from gateway.asterisk.keeper import Orders
 from gateway.config import Config, split_address
 from gateway.core.inventory import Inventory
 from gateway.errors import ConfigError, EngineError
+from gateway.free_ports import free_port, refusal
 from gateway.ids import new_secret
 
 log = structlog.get_logger(__name__)
@@ -113,8 +114,8 @@ class Engine:
 
     def _check_sip_port(self) -> None:
         listen = self._config.sip.listen
-        if self._program is not None and not _is_free(listen, socket.SOCK_DGRAM):
-            raise ConfigError(f"sip.listen: {listen} is in use by another program; stop it or choose another port")
+        if self._program is not None and (reason := refusal(*split_address(listen), socket.SOCK_DGRAM)):
+            raise ConfigError(f"sip.listen: {listen} {reason}; stop what uses it or choose another address")
 
     def _orders(self) -> Orders:
         command: list[str] = []
@@ -205,19 +206,6 @@ def _settle(configured: str, kept: str | None, kind: socket.SocketKind, *, held_
     host, port = split_address(configured)
     if port:
         return configured
-    if kept is not None and split_address(kept)[0] == host and (held_by_us or _is_free(kept, kind)):
+    if kept is not None and split_address(kept)[0] == host and (held_by_us or not refusal(*split_address(kept), kind)):
         return kept
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((host, 0))
-        return f"{host}:{probe.getsockname()[1]}"
-
-
-def _is_free(address: str, kind: socket.SocketKind) -> bool:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        if kind is socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(split_address(address))
-        except OSError:
-            return False
-    return True
+    return f"{host}:{free_port(host, kind)}"

@@ -19,8 +19,9 @@ from pathlib import Path
 from gateway import clock, spreadsheet
 from gateway.asterisk.install import Engine
 from gateway.config import Config, load
-from gateway.demo.phones import Carrier, DeskPhone, Sipp, free_port
+from gateway.demo.phones import Carrier, DeskPhone, Sipp
 from gateway.errors import ConfigError
+from gateway.free_ports import free_port, refusal
 from gateway.ids import new_secret
 from gateway.services.inventory import import_inventory
 from gateway.store.engine import open_store
@@ -188,18 +189,8 @@ def _check_address(host: str) -> None:
 
 def _free(option: str, port: int, *kinds: socket.SocketKind) -> int:
     """The port if nobody has it, or for 0 a free one of every kind."""
-    chosen = port or free_port(GATEWAY, kinds[0])
-    for kind in kinds:
-        with socket.socket(socket.AF_INET, kind) as probe:
-            if kind is socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((GATEWAY, chosen))
-            except OSError as error:
-                if not port:
-                    return _free(option, 0, *kinds)
-                raise ConfigError(
-                    f"{option} {port}: {GATEWAY}:{port} cannot be used ({error.strerror}); "
-                    f"choose another, or 0 for a free one"
-                ) from error
-    return chosen
+    refusals = [text for kind in kinds if port and (text := refusal(GATEWAY, port, kind))]
+    if refusals:
+        text = f"{option} {port}: {GATEWAY}:{port} {refusals[0]}; choose another, or 0 for a free one"
+        raise ConfigError(text)
+    return port or free_port(GATEWAY, *kinds)

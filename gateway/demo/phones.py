@@ -24,11 +24,13 @@ from pathlib import Path
 
 from gateway.asterisk.install import Engine
 from gateway.errors import PeerError
+from gateway.free_ports import free_port, speech_ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
 CALL_LIMIT_S = 90.0
 STARTED_WITHIN_S = 5.0
 LOOK_S = 0.02
+MEDIA_PORTS = 8  # a few streams; SIPp goes on from there when they are taken
 
 
 class PhoneError(PeerError):
@@ -106,7 +108,7 @@ class Sipp:
         )
         command = [
             *_leashed(), *self.engine.command("sipp"), *([target] if target else []), "-sf", str(script),
-            "-i", host, "-p", str(port), "-mi", host, "-min_rtp_port", str(free_media_port(host)),
+            "-i", host, "-p", str(port), "-mi", host, "-min_rtp_port", str(speech_ports(MEDIA_PORTS).start),
             "-m", str(calls), "-aa", "-nostdin", "-trace_err", "-error_file", str(folder / "errors.log"),
             "-trace_msg", "-message_file", str(folder / "messages.log"), *options,
         ]  # fmt: skip
@@ -207,18 +209,6 @@ def _filled(text: str, values: Mapping[str, object]) -> str:
     if missing:
         raise ValueError(f"the scenario needs {', '.join(sorted(set(missing)))}")
     return text
-
-
-def free_port(host: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A port that nobody uses now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def free_media_port(host: str) -> int:
-    """An even port with room for a few streams above it."""
-    return free_port(host) // 8 * 8
 
 
 async def _until_bound(host: str, port: int, playing: Playing) -> None:

@@ -22,6 +22,7 @@ from asyncinotify import Inotify, Mask
 from gateway.asterisk import keeper, process
 from gateway.asterisk.keeper import Keeper, Orders
 from gateway.errors import EngineError
+from gateway.free_ports import free_port
 from tests.asterisk.test_hep import changed
 
 ENGINE = """
@@ -54,12 +55,6 @@ async def run_dir(tmp_path: Path) -> AsyncIterator[Path]:
         assert not exists(pid), "an engine outlived its keeper"
 
 
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def orders(run_dir: Path) -> Orders:
     return Orders(
@@ -67,7 +62,7 @@ def orders(run_dir: Path) -> Orders:
         environment={"ESPEAK_DATA_PATH": "somewhere"},
         run_dir=str(run_dir),
         sip_journal=str(run_dir / "sip.json"),
-        hep_listen=f"127.0.0.1:{free_udp_port()}",
+        hep_listen=f"127.0.0.1:{free_port('127.0.0.1')}",
     )
 
 

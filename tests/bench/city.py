@@ -26,8 +26,8 @@ from gateway.asterisk import conf, install, process
 from gateway.asterisk.engine import socket_dir
 from gateway.asterisk.keeper import Orders
 from gateway.config import Config, load
-from gateway.demo.phones import free_port
 from gateway.errors import EngineError, PeerError
+from gateway.free_ports import free_port
 from gateway.store.engine import open_store
 
 LINES = 60

@@ -1,11 +1,12 @@
-"""The few statistics a figure needs: quantiles, the spread of repeats, and a slope with its uncertainty."""
+"""The few statistics a figure needs: quantiles, the spread of repeats, and a drift with its uncertainty."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from itertools import pairwise
+from statistics import fmean, median, stdev
 
 # Student's t, two-sided 95 %, by degrees of freedom; beyond the table the last one is near enough.
 _T95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23, 12: 2.18, 15: 2.13}
@@ -46,21 +47,23 @@ class Slope:
         return self.low <= 0.0
 
 
-def slope(points: Sequence[tuple[float, float]], groups: int = 12) -> Slope:
-    """Least squares over the means of consecutive groups: neighbours in time are alike, their groups less so."""
+def drift(points: Sequence[tuple[float, float]], groups: int = 12) -> Slope:
+    """The mean growth between consecutive groups of points, per x.
+
+    For what grows in steps and keeps what it has, such as the memory of a process: its noise adds up, and a line laid
+    through it would take one step for a trend. The uncertainty comes from how much the growths differ from each other;
+    steady growth, however small, has growths that are alike.
+    """
     size = max(1, len(points) // groups)
     means = [
         (fmean(x for x, _ in part), fmean(y for _, y in part))
         for part in (points[first : first + size] for first in range(0, len(points) - size + 1, size))
     ]
-    if len(means) < 3:
-        raise ValueError(f"{len(points)} points are too few for a slope")
-    middle_x, middle_y = fmean(x for x, _ in means), fmean(y for _, y in means)
-    width = sum((x - middle_x) ** 2 for x, _ in means)
-    value = sum((x - middle_x) * (y - middle_y) for x, y in means) / width
-    rest = sum((y - middle_y - value * (x - middle_x)) ** 2 for x, y in means)
-    freedom = len(means) - 2
-    within = _t95(freedom) * math.sqrt(rest / freedom / width)
+    if len(means) < 4:
+        raise ValueError(f"{len(points)} points are too few for a drift")
+    growths = [(y - y0) / (x - x0) for (x0, y0), (x, y) in pairwise(means)]
+    within = _t95(len(growths) - 1) * stdev(growths) / math.sqrt(len(growths))
+    value = fmean(growths)
     return Slope(value, value - within, value + within)
 
 

@@ -18,14 +18,15 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.asterisk.install import Engine
-from gateway.demo.phones import Playing, free_port
+from gateway.demo.phones import Playing
 from gateway.errors import PeerError
+from gateway.free_ports import free_port
 from tests.bench.city import CARRIER_HOST, LINES, PHONE_HOST, Subject, line_number, phone_secret, phone_user
 
 SCENARIOS = Path(__file__).parent / "sipp"
 BENCH_LIMIT_S = 1200  # no SIPp of ours outlives this, whatever becomes of us
-CALLER_MEDIA = ("28000", "30999")
-ECHO_PORTS = {"product": "31000", "bare": "31400"}
+CALLER_MEDIA = ("10000", "12999")
+ECHO_PORTS = {"product": "13000", "bare": "13400"}
 STARTED_S = 5.0
 LOOK_S = 0.05
 WARM_UP_CALLS = 20
@@ -65,7 +66,7 @@ class Side:
         rows = [f"{line_number(i % LINES)};0222300{(self.callers + i) % 10000:04d}" for i in range(calls)]
         self.callers += calls
         _inject(folder / "calls.csv", rows)
-        (folder / "speech.al").write_bytes(random.Random(1).randbytes(16_000))  # noqa: S311  two seconds of A-law
+        (folder / "speech.al").write_bytes(random.Random(1).randbytes(16_000))  # two seconds of A-law
         options = ["-inf", str(folder / "calls.csv"), "-m", str(calls), "-r", f"{rate_hz:g}", "-d", str(talk_ms),
                    "-l", "400", "-min_rtp_port", CALLER_MEDIA[0], "-max_rtp_port", CALLER_MEDIA[1],
                    "-trace_stat", "-stf", str(folder / "stat.csv"), "-fd", "1", *(_logged(folder) if logged else ()),

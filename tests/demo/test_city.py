@@ -48,6 +48,6 @@ def test_busy_port_is_named(tmp_path: Path, option: str, kind: socket.SocketKind
             taken.listen()
         port = taken.getsockname()[1]
         ports = (port, 0) if option == "--http-port" else (0, port)
-        with pytest.raises(ConfigError, match=f"{option} {port}: .* cannot be used"):
+        with pytest.raises(ConfigError, match=f"{option} {port}: .* is in use"):
             places.build(tmp_path, *ports)
     assert list(tmp_path.iterdir()) == []

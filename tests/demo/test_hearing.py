@@ -22,7 +22,7 @@ SILENCE = b"\xd5"
 
 def _speech(seed: int, seconds: float, begin_s: float, total_s: float) -> bytes:
     """A-law like speech: tones that wander and swell, between silences."""
-    chance = random.Random(seed)  # noqa: S311  repeatable sound, no secret
+    chance = random.Random(seed)
     phase, hertz = 0.0, 200.0
     linear = bytearray()
     for n in range(int(seconds * RATE_HZ)):

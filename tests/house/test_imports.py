@@ -33,7 +33,8 @@ ROOMS: Mapping[str, set[str]] = {
     "share": {"errors"},
     "control": {"errors"},
     "remark": set(),
-    **{door: {"core", "ports", "services", "config", "share"} | FOUNDATION for door in DOORS},
+    "free_ports": {"errors"},
+    **{door: {"core", "ports", "services", "config", "share", "free_ports"} | FOUNDATION for door in DOORS},
 }
 
 EVERYWHERE = "gateway/"

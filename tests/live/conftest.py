@@ -26,7 +26,8 @@ from gateway import clock, spreadsheet
 from gateway.asterisk import install, process
 from gateway.audio import prompts
 from gateway.config import Config, load
-from gateway.demo.phones import Carrier, DeskPhone, Sipp, free_port
+from gateway.demo.phones import Carrier, DeskPhone, Sipp
+from gateway.free_ports import free_port, speech_ports
 from gateway.services import people
 from gateway.services.inventory import import_inventory
 from gateway.store.engine import open_store
@@ -235,11 +236,11 @@ def open_office(tmp_path: Path, engine: install.Engine, prompts_folder: Path) ->
     @asynccontextmanager
     async def opened(*, ring_s: int = 20, toml: str = "") -> AsyncIterator[Office]:
         sip, carrier = free_port(DESK), free_port(CARRIER)
-        first_rtp = 10_000 + sip % 400 * 100
+        speech = speech_ports(100)
         config_file = tmp_path / "dutyline.toml"
         config_file.write_text(
-            f'data_dir = "{tmp_path}/data"\n[http]\nlisten = "127.0.0.1:{free_tcp()}"\n[sip]\n'
-            f'listen = "{DESK}:{sip}"\nrtp_ports = "{first_rtp}-{first_rtp + 98}"\n{toml}',
+            f'data_dir = "{tmp_path}/data"\n[http]\nlisten = "{DESK}:{free_port(DESK, socket.SOCK_STREAM)}"\n[sip]\n'
+            f'listen = "{DESK}:{sip}"\nrtp_ports = "{speech.start}-{speech.stop - 1}"\n{toml}',
             encoding="utf-8",
         )
         inventory = tmp_path / "inventory.toml"
@@ -287,10 +288,6 @@ async def _prepared(config: Config, inventory: Path, prompts_folder: Path) -> st
             return await people.create_token(uow, "tester", "administrator", clock.now())
     finally:
         await store.close()
-
-
-def free_tcp() -> int:
-    return free_port(DESK, socket.SOCK_STREAM)
 
 
 async def dutyline(*arguments: object) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.phones import DeskPhone, free_port
+from gateway.demo.phones import DeskPhone
+from gateway.free_ports import free_port
 from tests.live import sound
 from tests.live.conftest import DESK, Office, OpenOffice, dutyline
 

@@ -15,6 +15,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from gateway.free_ports import free_port
+
 
 def _binaries(home: Path) -> Path:
     """The newest server in the wheel; copied below `home` when another user has to run it."""
@@ -31,13 +33,6 @@ def _binaries(home: Path) -> Path:
     return copied / "bin"
 
 
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class PostgresPeer:
     """A server with its own data folder; it can be stopped and started again on the same port."""
 
@@ -51,7 +46,7 @@ class PostgresPeer:
         if self._user:
             nobody = pwd.getpwnam(self._user)
             os.chown(self._data.parent, nobody.pw_uid, nobody.pw_gid)
-        self.port = free_port()
+        self.port = free_port("127.0.0.1", socket.SOCK_STREAM)
         self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
 
     def _run(self, program: str, *arguments: str) -> None:

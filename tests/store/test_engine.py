@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError, StoreError, StoreRefusedError
+from gateway.free_ports import free_port
 from gateway.ports import Store
 from gateway.store.engine import driver_url, open_store
-from tests.peers.postgres import PostgresPeer, free_port
+from tests.peers.postgres import PostgresPeer
 
 AT = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
@@ -139,7 +141,7 @@ async def test_a_database_that_is_not_migrated_says_so_in_a_sentence(tmp_path: P
 
 
 async def test_a_server_that_is_not_there_is_a_store_error() -> None:
-    store = await open_store(f"postgresql://postgres@127.0.0.1:{free_port()}/duty")
+    store = await open_store(f"postgresql://postgres@127.0.0.1:{free_port('127.0.0.1', socket.SOCK_STREAM)}/duty")
     with pytest.raises(StoreError, match="cannot be reached"):
         async with store.begin():
             raise AssertionError
