@@ -25,6 +25,7 @@ from gateway.web.lists import limit_of, list_answer
 from gateway.web.params import LIMIT, SINCE, UNTIL, choice, read_query, text, whole
 from gateway.web.parts import WebParts, parts_of, person_of
 from gateway.web.problem import Problem
+from gateway.web.ranges import WholeFile, first_byte
 from gateway.web.shapes import RECORDING, recording_outside
 
 log = structlog.get_logger("web")
@@ -91,25 +92,6 @@ async def _sound_file(parts: WebParts, row: Row, side: str, form: str) -> Path:
     return Path(await parts.sounds.mixed(ours, theirs, form))
 
 
-def first_byte(request: web.Request, size: int) -> int:
-    """Where the wanted part begins; 0 without Range. Raises Problem 416."""
-    unsatisfiable = Problem(
-        416,
-        f"the file has {size} bytes; ask for one range within them, such as bytes=0-",
-        headers={"Content-Range": f"bytes */{size}"},
-    )
-    try:
-        wanted = request.http_range
-    except ValueError as error:
-        raise unsatisfiable from error
-    start = wanted.start or 0
-    if start < 0:  # the last bytes
-        return max(0, size + start)
-    if start >= size and hdrs.RANGE in request.headers:
-        raise unsatisfiable
-    return start
-
-
 def file_name(row: Row, side: str, form: str) -> str:
     """A name that sorts by time and says which line: 20261123-210501_02283000000_talk_mixed_<id>.wav."""
     at = row["started_at"].astimezone(DUTY_ZONE).strftime("%Y%m%d-%H%M%S")
@@ -141,13 +123,14 @@ async def audio(request: web.Request) -> web.StreamResponse:
     parts = parts_of(request)
     row = await find_recording(parts, request.match_info["id"])
     path = await _sound_file(parts, row, query["side"], query["format"])
-    size = (await asyncio.to_thread(path.stat)).st_size
-    await _log_listening(request, row, query, first_byte(request, size), size)
+    file = await asyncio.to_thread(path.stat)
+    begin = first_byte(request, file)
+    await _log_listening(request, row, query, begin or 0, file.st_size)
     headers = {hdrs.CONTENT_TYPE: CONTENT_TYPES[query["format"]], hdrs.CACHE_CONTROL: "private, no-store"}
     if query["download"] == "1":
         name = file_name(row, query["side"], query["format"])
         headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
-    return web.FileResponse(path, headers=headers)
+    return WholeFile(path, headers=headers) if begin is None else web.FileResponse(path, headers=headers)
 
 
 async def peaks(request: web.Request) -> web.Response:

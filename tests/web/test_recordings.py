@@ -65,12 +65,40 @@ async def test_ranges(client: TestClient, desk: Desk) -> None:
     assert same.status == 304
 
 
-@pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=5-1", "lines=1-2"])
+@pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=5-1", "bytes=-0", "bytes=-", "bytes=all", "bytes"])
 async def test_range_that_cannot_be(client: TestClient, desk: Desk, wanted: str) -> None:
     answer = await client.get(SOUND, headers={**await desk.token("clerk"), "Range": wanted})
     assert (answer.status, answer.content_type) == (416, "application/problem+json")
     assert answer.headers["Content-Range"].startswith("bytes */")
     assert await desk.audits("play") == []
+
+
+@pytest.mark.parametrize("wanted", ["lines=1-2", "bytes=0-1,5-6", "bytes=0-1, -5", "\xe9=0-1"])
+async def test_range_that_does_not_count(client: TestClient, desk: Desk, wanted: str) -> None:
+    headers = await desk.token("clerk")
+    whole = await (await client.get(SOUND, headers=headers)).read()
+    answer = await client.get(SOUND, headers={**headers, "Range": wanted})
+    assert (answer.status, answer.headers.get("Content-Range")) == (200, None)
+    assert await answer.read() == whole
+    assert len(await desk.audits("play")) == 2
+
+
+async def test_range_of_another_file(client: TestClient, desk: Desk) -> None:
+    whole = await client.get(SOUND, headers=await desk.token("clerk"))
+    etag, changed = whole.headers["ETag"], whole.headers["Last-Modified"]
+    headers = {**await desk.token("clerk"), "Range": "bytes=0-9"}
+    for condition, status in {
+        etag: 206,
+        changed: 206,
+        f"W/{etag}": 200,
+        '"another"': 200,
+        "Mon, 01 Jan 2001 00:00:00 GMT": 200,
+        "soon": 200,
+    }.items():
+        answer = await client.get(SOUND, headers={**headers, "If-Range": condition})
+        assert answer.status == status, condition
+    beyond = await client.get(SOUND, headers={**headers, "Range": "bytes=99999999-", "If-Range": '"another"'})
+    assert (beyond.status, len(await beyond.read())) == (200, len(await whole.read()))
 
 
 async def test_every_listening_is_a_row(client: TestClient, desk: Desk) -> None:
