@@ -246,7 +246,7 @@ def load(path: Path | None = None, environment: dict[str, str] | None = None) ->
             tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Notepad puts a byte order mark first
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or what breaks the reader itself
             raise ConfigError(f"{path}: is not valid TOML: {error}") from error
     _from_environment(tree, environment)
     try:

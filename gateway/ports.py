@@ -304,12 +304,14 @@ class Health(Protocol):
 class Sheet:
     """One sheet. Cells are text, numbers, truth values, times, None, or `Unreadable` with the reason.
 
-    `merged` holds ranges of merged cells with their last row, counted from 1: ("A5:B6", 6).
+    `merged` holds ranges of merged cells with their last row, counted from 1: ("A5:B6", 6). `hidden`: nobody who opens
+    the workbook sees it.
     """
 
     name: str
     rows: Sequence[Sequence[object]]
     merged: Sequence[tuple[str, int]] = ()
+    hidden: bool = False
 
 
 class Spreadsheets(Protocol):

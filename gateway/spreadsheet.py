@@ -71,7 +71,7 @@ def _sheet(sheet: Worksheet) -> Sheet:
         )
     rows = [[_value(cell) for cell in cells] for cells in sheet.iter_rows()]
     merged = [(str(cells.coord), int(cells.max_row)) for cells in sheet.merged_cells.ranges]
-    return Sheet(sheet.title, rows, merged)
+    return Sheet(sheet.title, rows, merged, hidden=sheet.sheet_state != Worksheet.SHEETSTATE_VISIBLE)
 
 
 def _value(cell: Cell | MergedCell) -> object:

@@ -117,6 +117,8 @@ def test_misspelt_variable_is_a_fault() -> None:
 def test_broken_or_missing_file_is_a_fault(tmp_path: Path) -> None:
     assert "is not valid TOML" in fault(written(tmp_path, "[http"))
     assert "is not valid TOML" in fault(written(tmp_path, "# 值班", "gb18030"))
+    assert "is not valid TOML" in fault(written(tmp_path, f"a = {'[' * 3000}{']' * 3000}"))
+    assert "is not valid TOML" in fault(written(tmp_path, f"a = {'1' * 5000}"))
     assert "cannot be read" in fault(tmp_path / "absent.toml")
 
 

@@ -104,6 +104,14 @@ def test_merged_cells_are_told(tmp_path: Path) -> None:
     assert list(read.merged) == [("A5:B6", 6)]
 
 
+def test_hidden_sheets_are_told(tmp_path: Path) -> None:
+    workbook = Workbook()
+    for state in ("hidden", "veryHidden"):
+        workbook.create_sheet(state).sheet_state = state
+    read = spreadsheet.read_sheets(saved(tmp_path, workbook))
+    assert [sheet.hidden for sheet in read] == [False, True, True]
+
+
 def test_faults_of_a_workbook_name_sheet_row_and_field(tmp_path: Path) -> None:
     workbook = Workbook()
     sheet = workbook.worksheets[0]

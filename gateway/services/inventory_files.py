@@ -101,7 +101,7 @@ def _toml_rows(file: str, data: bytes) -> Found:
         line = data.count(b"\n", 0, error.start) + 1
         yield f"{file}:{line}: is not UTF-8 text; save the file in UTF-8"
         return
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, lists in lists in lists
         yield f"{file}: is not valid TOML: {error}; correct it there"
         return
     lines = _header_lines(text)
@@ -269,6 +269,8 @@ def _xlsx_rows(path: Path, sheets: Spreadsheets) -> Found:
             continue
         table = table_named(sheet.name) or _guessed_table(sheet.rows)
         where = f"{path.name}: {sheet.name}"
+        if table is None and sheet.hidden:
+            continue  # office programs keep things of their own there
         if table is None:
             yield f"{where}: is an unknown sheet{nearest(sheet.name, TABLES)}; name it one of {_names()}, or delete it"
             continue
@@ -276,6 +278,8 @@ def _xlsx_rows(path: Path, sheets: Spreadsheets) -> Found:
             yield f"{where}: holds the table '{table.name}' a second time, beside sheet {seen[table.name]}; keep one"
             continue
         seen[table.name] = sheet.name
+        if sheet.hidden:
+            yield f"{where}: is hidden, so nobody sees what would be imported from it; show the sheet, or delete it"
         yield from _sheet_rows(table, sheet, where)
 
 

@@ -119,6 +119,8 @@ def test_phones_inside_a_line_become_rows_of_that_line(tmp_path: Path) -> None:
     ("text", "fault"),
     [
         ("[[unit]\n", "city.toml: is not valid TOML: "),
+        (f"a = {'[' * 3000}{']' * 3000}\n", "city.toml: is not valid TOML: "),
+        (f"a = {'1' * 5000}\n", "city.toml: is not valid TOML: "),
         ("[unit]\n", "city.toml: unit: must be a list of tables; begin each with [[unit]]"),
         ("unit = [1]\n", "city.toml: unit: must be a list of tables"),
         ("[[lines]]\n", "city.toml: lines: is unknown (did you mean 'line'?)"),
@@ -221,6 +223,14 @@ def test_unknown_and_repeated_sheets_are_faults(tmp_path: Path) -> None:
     file = read_sheets(tmp_path, Sheet("radios", [["x"]]), Sheet("radio", radios), Sheet("电台信道", radios))
     assert file.faults[0].startswith("city.xlsx: radios: is an unknown sheet (did you mean 'radio'?)")
     assert file.faults[1].startswith("city.xlsx: 电台信道: holds the table 'radio' a second time, beside sheet radio")
+
+
+def test_nothing_is_imported_from_a_hidden_sheet_unsaid(tmp_path: Path) -> None:
+    radios = [["name", "uri"], ["net1", "sip:a@b"]]
+    file = read_sheets(tmp_path, Sheet("radio", radios, hidden=True), Sheet("WpsReserved", [["x"]], hidden=True))
+    assert file.faults == (
+        "city.xlsx: radio: is hidden, so nobody sees what would be imported from it; show the sheet, or delete it",
+    )
 
 
 def test_merged_cells_below_the_header_are_faults_and_a_merged_title_is_not(tmp_path: Path) -> None:
