@@ -1,7 +1,8 @@
 """Telephone numbers of China: how people write them, how carriers present them, when two are the same.
 
     02283000000 = 0 (long distance) + 22 (area: 10, 2x or three digits) + 83000000 (local, 7 or 8 digits)
-    the same line arrives as +862283000000, 862283000000, 00862283000000, 2283000000 or, inside the city, 83000000
+    the same line arrives as +862283000000, 862283000000, 00862283000000, 2283000000 or, inside the city, 83000000;
+    people also write 086-22-83000000
 
 The normal form is E.164 (`+862283000000`) for everything that has one. Short service numbers (110, 12345), extensions
 (8001) and local numbers whose city is not known stay as they are: completing them would be guessing. A number need not
@@ -47,6 +48,8 @@ def normalise(text: str, area_code: str | None = None) -> str:
         return f"+86{str(area_code).lstrip('0')}{dial}" if completed else dial
     if _MOBILE.fullmatch(dial):
         return f"+86{dial}"
+    if dial.startswith("086") and len(dial) > _SHORTEST_WITH_86:  # no area code begins so
+        dial = dial[1:]
     return _international(f"+{dial}" if dial.startswith("86") and len(dial) >= _SHORTEST_WITH_86 else dial)
 
 

@@ -14,6 +14,7 @@ ONE_LINE = [
     "+86 (0)22 8300 0000",
     "862283000000",
     "0086 22 83000000",
+    "086-22-83000000",
     "2283000000",
     "０２２８３００００００",
     "022\u201383000000",
@@ -58,7 +59,7 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         number.normalise(text)
 
 
-@pytest.mark.parametrize("prefix", ["", "0", "86", "+86", "0086", "+86 0", "17951", "12593 "])
+@pytest.mark.parametrize("prefix", ["", "0", "86", "+86", "0086", "+86 0", "086-", "17951", "12593 "])
 @pytest.mark.parametrize("start", ["13", "14", "15", "16", "17", "18", "19"])
 def test_a_mobile_is_seen_behind_every_prefix(prefix: str, start: str) -> None:
     assert number.is_mobile(f"{prefix}{start}800000000")
