@@ -154,7 +154,7 @@ def _program(config: Config, progress: Progress) -> install.Engine | None:
 def _synthesizer(config: Config, program: install.Engine | None) -> prompts.Synthesizer:
     if config.prompts.command:
         return prompts.other_synthesizer(config.prompts.command)
-    tools = program or install.Engine(None, "")
+    tools = program or install.own_tools(Path(config.asterisk.cache_dir).expanduser())
     return prompts.espeak(
         tools.command("espeak-ng"),
         voice=config.prompts.voice,

@@ -97,15 +97,14 @@ async def _sip_answers(config: Config) -> list[Remark]:
     return [ok("sip.listen", f"Asterisk answers on {config.sip.listen}")]
 
 
+def _cache(config: Config) -> Path:
+    return Path(config.asterisk.cache_dir).expanduser()
+
+
 def _program(config: Config) -> tuple[install.Engine | None, str]:
     """The engine that `up` would use, and where it comes from. Raises EngineError."""
-    installed, reason = install.installed()
-    if installed is not None:
-        return installed, reason
-    cached = install.fetched(Path(config.asterisk.cache_dir).expanduser())
-    if cached is not None:
-        return cached, f"embedded Asterisk {cached.version} in {cached.root}"
-    return None, f"{reason}, and the embedded engine is not fetched yet"
+    engine, reason = install.found(_cache(config))
+    return engine, reason if engine else f"{reason}, and the embedded engine is not fetched yet"
 
 
 def _engine(config: Config, inventory: Inventory) -> Iterator[Remark]:
@@ -172,7 +171,7 @@ def _prompts(config: Config) -> Iterator[Remark]:
 def _espeak(config: Config) -> str | None:
     try:
         engine = None if config.asterisk.mode == "external" else _program(config)[0]
-        return (engine or install.Engine(None, "")).command("espeak-ng")[-1]
+        return (engine or install.own_tools(_cache(config))).command("espeak-ng")[-1]
     except EngineError:
         return None
 

@@ -24,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.errors import EngineError
@@ -39,6 +39,8 @@ _PROGRAMS = {
     "baresip": "usr/bin/baresip",
 }
 
+NOT_INSTALLED = "no Asterisk is installed on this machine"
+
 Progress = Callable[[str], None]
 
 
@@ -46,11 +48,13 @@ Progress = Callable[[str], None]
 class Engine:
     """An Asterisk that can be started: its command, its modules and data, and the tools that came with it.
 
-    `root` is the private tree, or None for an Asterisk installed on the machine.
+    `root` is the private tree, or None for an Asterisk installed on the machine; then `tools` is a private tree from
+    which the tools come that the machine lacks.
     """
 
     root: Path | None
     version: str
+    tools: Path | None = None
 
     @property
     def modules_dir(self) -> Path:
@@ -66,9 +70,13 @@ class Engine:
         """How to start `asterisk`, `espeak-ng`, `sipp` or `baresip`. Raises EngineError when it is not there."""
         if self.root is None:
             found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-            if found is None:
-                raise EngineError(f"{program} is not installed on this machine; install it or use the embedded engine")
-            return [found]
+            if found is not None:
+                return [found]
+            if self.tools is not None:
+                return Engine(self.tools, "").command(program)
+            raise EngineError(
+                f"{program} is not installed on this machine; install it, or let dutyline engine fetch bring it"
+            )
         libraries = next(self.root.glob("usr/lib/*-linux-gnu"))
         loader = next(self.root.glob("usr/lib*/ld-linux*.so.*"), None) or next(libraries.glob("ld-linux*.so.*"))
         binary = str(self.root / _PROGRAMS[program])
@@ -77,9 +85,12 @@ class Engine:
     @property
     def environment(self) -> dict[str, str]:
         """What the tools need to find their data below the private tree."""
-        if self.root is None:
+        tree = self.root
+        if tree is None and shutil.which("espeak-ng") is None:  # one of the machine's own knows where its data are
+            tree = self.tools
+        if tree is None:
             return {}
-        return {"ESPEAK_DATA_PATH": str(next(self.root.glob("usr/lib/*/espeak-ng-data")).parent)}
+        return {"ESPEAK_DATA_PATH": str(next(tree.glob("usr/lib/*/espeak-ng-data")).parent)}
 
 
 def version_of(command: list[str]) -> tuple[int, ...]:
@@ -98,7 +109,7 @@ def installed() -> tuple[Engine | None, str]:
     """The machine's own Asterisk if it is new enough, and otherwise why not."""
     found = shutil.which("asterisk", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
-        return None, "no Asterisk is installed on this machine"
+        return None, NOT_INSTALLED
     version = version_of([found])
     shown = ".".join(map(str, version))
     if version < VERSION_FLOOR:
@@ -118,14 +129,33 @@ def fetched(cache_dir: Path) -> Engine | None:
     return Engine(root, (root / "version").read_text(encoding="utf-8").strip())
 
 
-def ensure(cache_dir: Path, progress: Progress) -> Engine:
-    """The engine to use: the machine's own if new enough, else the embedded one, fetched now if need be."""
+def found(cache_dir: Path) -> tuple[Engine | None, str]:
+    """The engine that is here to be used, the machine's own if new enough; and which it is, or why there is none.
+
+    Raises EngineError when the installed one cannot be asked.
+    """
     engine, reason = installed()
-    if engine is not None:
-        return engine
     cached = fetched(cache_dir)
-    if cached is not None:
-        return cached
+    if engine is not None:
+        return replace(engine, tools=cached.root if cached else None), reason
+    if cached is None:
+        return None, reason
+    which = f"embedded Asterisk {cached.version} in {cached.root}"
+    return cached, which if reason == NOT_INSTALLED else f"{which}; {reason}"
+
+
+def own_tools(cache_dir: Path) -> Engine:
+    """The programs of this machine, and of the embedded engine's tree, if it was fetched, those that it lacks."""
+    cached = fetched(cache_dir)
+    return Engine(None, "", cached.root if cached else None)
+
+
+def ensure(cache_dir: Path, progress: Progress) -> Engine:
+    """The engine to use, told of in one line: the one that is here, else the embedded one, fetched now."""
+    engine, reason = found(cache_dir)
+    if engine is not None:
+        progress(reason)
+        return engine
     progress(f"{reason}; fetching the embedded engine into {cache_dir}")
     return fetch(cache_dir, progress)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,46 @@ def test_an_installed_one_is_used_if_new_enough(
         assert engine.command("asterisk") == [str(path)]
         assert install.ensure(tmp_path / "cache", print) == engine
         assert not (tmp_path / "cache").exists(), "nothing is fetched then"
+
+
+def test_tools_that_the_machine_lacks_come_from_the_fetched_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(tmp_path / "bin/asterisk", "echo Asterisk 22.10.1")
+    cache = tmp_path / "cache"
+    for file in ("lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/espeak-ng-data/phontab"):
+        script(cache / "root-1/usr" / file, "")
+    (cache / "root-1/version").write_text("22.10.0")
+    (cache / "current").write_text("root-1")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin") + ":/usr/bin:/bin")
+    monkeypatch.setattr(shutil, "which", which_of(tmp_path / "bin"))
+    engine = install.ensure(cache, print)
+    assert (engine.root, engine.version) == (None, "22.10.1")
+    assert engine.command("asterisk") == [str(tmp_path / "bin/asterisk")]
+    assert engine.command("sipp")[-1] == str(cache / "root-1/usr/bin/sipp")
+    assert engine.environment == {"ESPEAK_DATA_PATH": str(cache / "root-1/usr/lib/x86_64-linux-gnu")}
+    script(tmp_path / "bin/espeak-ng", "")
+    assert engine.command("espeak-ng") == [str(tmp_path / "bin/espeak-ng")]
+    assert engine.environment == {}
+    assert install.own_tools(cache).command("sipp") == engine.command("sipp")
+
+
+def which_of(folder: Path) -> Callable[..., str | None]:
+    """`shutil.which` of a machine that has the programs of one folder and no others."""
+    return lambda name, **_: str(folder / name) if (folder / name).exists() else None
+
+
+def test_one_that_is_too_old_is_refused_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = script(tmp_path / "bin/asterisk", "echo Asterisk 20.6.0")
+    (tmp_path / "cache/root-1").mkdir(parents=True)
+    (tmp_path / "cache/root-1/version").write_text("22.10.0")
+    (tmp_path / "cache/current").write_text("root-1")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    said: list[str] = []
+    assert install.ensure(tmp_path / "cache", said.append) == Engine(tmp_path / "cache/root-1", "22.10.0")
+    (line,) = said
+    assert line.startswith("embedded Asterisk 22.10.0 in ")
+    assert line.endswith(f"; {old} is Asterisk 20.6.0; 22.9 or later is needed, so it is not used")
 
 
 def test_nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
