@@ -290,12 +290,14 @@ async def _asterisk_render(config: Config, target: Path) -> list[str]:
 )
 @click.option("--http-port", type=int, default=8080, show_default=True)
 @click.option("--sip-port", type=int, default=5060, show_default=True)
+@_config_option
 @told_plainly
-def demo(once: bool, data: Path | None, http_port: int, sip_port: int) -> None:
+def demo(once: bool, data: Path | None, http_port: int, sip_port: int, config_file: Path | None) -> None:
     """A city of simulated but real SIP phones on loopback, and a story that plays at once."""
     from gateway.demo import run  # noqa: PLC0415  the demo's parts are of no use to a duty office
 
-    raise SystemExit(asyncio.run(run.play(once=once, data=data, http_port=http_port, sip_port=sip_port)))
+    given = load(config_file)
+    raise SystemExit(asyncio.run(run.play(once=once, data=data, http_port=http_port, sip_port=sip_port, given=given)))
 
 
 def _operator() -> str:

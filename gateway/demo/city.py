@@ -4,13 +4,16 @@
     127.0.0.2   the phones of the duty room
     127.0.0.5   the carrier, behind which the districts and the rest of the world are
 
+Of a configuration that is given, only what says how this machine plays it counts (`KEPT`): the demo must never reach
+anybody's real data, database or Asterisk.
+
 Below the data folder stand `dutyline.toml` and `city.toml`; `dutyline … --config` works with them while the demo runs.
 Every address is loopback, every number a placeholder, every password made anew.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,15 +38,8 @@ FLOOD_OFFICE, FLOOD_OFFICE_DUTY = "02283000011", "02283000012"
 MOBILE = "13800000000"
 DESKS = ("desk1", "desk2", "desk3")
 RING_S = 6
-KEPT_VARIABLES = ("DUTYLINE_ASTERISK_CACHE_DIR",)  # the demo must never reach anybody's real database
+KEPT = {"sip": ("rtp_ports",), "asterisk": ("cache_dir",), "prompts": ("command", "voice", "speed_wpm")}
 
-_SETTINGS = """\
-data_dir = "{data_dir}"
-[http]
-listen = "{http}"
-[sip]
-listen = "{sip}"
-"""
 _INVENTORY = """\
 [[unit]]
 code = "CITY"
@@ -145,7 +141,7 @@ class City:
         return Carrier(sipp, self.config.sip.listen, CARRIER, free_port(CARRIER))
 
 
-def build(data: Path, http_port: int, sip_port: int) -> City:
+def build(data: Path, http_port: int, sip_port: int, given: Config) -> City:
     """Writes the city's files below `data`. Raises ConfigError naming the option when a port or address is taken."""
     for host in (ROOM, CARRIER):
         _check_address(host)
@@ -155,15 +151,31 @@ def build(data: Path, http_port: int, sip_port: int) -> City:
     data = data.absolute()
     secrets = {user: new_secret() for user in DESKS}
     carrier_port = free_port(CARRIER)
-    settings = _SETTINGS.format(data_dir=data, http=f"{GATEWAY}:{http_port}", sip=f"{GATEWAY}:{sip_port}")
+    settings = _settings(data, f"{GATEWAY}:{http_port}", f"{GATEWAY}:{sip_port}", given)
     inventory = _INVENTORY.format(
         carrier=f"{CARRIER}:{carrier_port}", softphone=f"{GATEWAY}:{free_port(GATEWAY)}", ring_s=RING_S, **secrets
     )
     for name, text in (("dutyline.toml", settings), ("city.toml", inventory)):
         (data / name).touch(mode=0o600)
         (data / name).write_text(text, encoding="utf-8")
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    return City(load(data / "dutyline.toml", kept), data / "city.toml", secrets, carrier_port)
+    return City(load(data / "dutyline.toml", {}), data / "city.toml", secrets, carrier_port)
+
+
+def _settings(data: Path, http: str, sip: str, given: Config) -> str:
+    """The city's configuration file: its own places and addresses, and what is kept of the one given."""
+    sections: dict[str, dict[str, object]] = {"http": {"listen": http}, "sip": {"listen": sip}}
+    for section, keys in KEPT.items():
+        before, default = getattr(given, section), getattr(Config(), section)
+        kept = {key: getattr(before, key) for key in keys if getattr(before, key) != getattr(default, key)}
+        if kept:
+            sections.setdefault(section, {}).update(kept)
+    lines = [f"data_dir = {json.dumps(str(data), ensure_ascii=False)}"]
+    for section, values in sections.items():
+        lines += [
+            f"[{section}]",
+            *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()),
+        ]
+    return "\n".join(lines) + "\n"
 
 
 async def settle(city: City) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from gateway import app, clock
 from gateway.app import Gateway
 from gateway.asterisk import install
+from gateway.config import Config
 from gateway.demo import city as places
 from gateway.demo import hearing, quiet, speech, story
 from gateway.demo.api import Api
@@ -36,14 +37,14 @@ SENTENCE = "missed-leave-message"
 INTERRUPTED = 1
 
 
-async def play(*, once: bool, data: Path | None, http_port: int, sip_port: int) -> int:
+async def play(*, once: bool, data: Path | None, http_port: int, sip_port: int, given: Config) -> int:
     """The whole command; gives its exit code. Raises DutylineError when the city cannot be founded."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with _folder(data, keep=not once) as folder:
-        city = places.build(folder, http_port, sip_port)
+        city = places.build(folder, http_port, sip_port, given)
         playing = asyncio.create_task(_in_city(city, once=once))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
