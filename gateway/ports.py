@@ -22,10 +22,15 @@ Fact = TypeVar("Fact")
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """What a search asks for; None means any. `number` matches caller, dialled and line numbers by suffix or part."""
+    """What a search asks for; None means any.
+
+    `number` matches caller, dialled and line numbers by suffix or part; `numbers_of_unit` says under which dial strings
+    we call the `unit`; every word of `text` stands in a number, a name or the name of a unit concerned.
+    """
 
     number: str | None = None
     unit: str | None = None
+    numbers_of_unit: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None

@@ -78,5 +78,11 @@ class Directory:
         forms = [form for number in (line.number, *line.aliases) for form in self._forms(number)]
         return tuple(dict.fromkeys(forms))
 
+    def forms_of_unit(self, code: str) -> tuple[str, ...]:
+        """Every dial string that reaches a number of this unit."""
+        lines = (form for line in self.inventory.lines if line.unit == code for form in self.dial_forms(line))
+        others = (form for other in self.inventory.numbers if other.unit == code for form in self._forms(other.number))
+        return tuple(dict.fromkeys((*lines, *others)))
+
     def _forms(self, number: str) -> tuple[str, ...]:
         return numbers.presented_forms(number, self.area_code)

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -115,34 +116,43 @@ def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
             or_(*(c.icontains(part, autoescape=True) for c in (_C.caller_number, _C.dialled_number, _C.line_number)))
         )
     if wanted.unit:
-        found.append(or_(_C.unit == wanted.unit, _C.caller_unit == wanted.unit))
+        called = and_(_C.direction == "outbound", _C.dialled_number.in_(wanted.numbers_of_unit))
+        found.append(or_(_C.unit == wanted.unit, _C.caller_unit == wanted.unit, called))
     if wanted.since is not None:
         found.append(_C.started_at >= wanted.since)
     if wanted.until is not None:
         found.append(_C.started_at < wanted.until)
     if wanted.text:
-        columns = (
-            _C.id,
-            _C.caller_name,
-            _C.caller_number,
-            _C.dialled_number,
-            _C.line_number,
-            _C.answered_by,
-            _C.reason,
-        )
-        found.append(or_(*(column.icontains(wanted.text, autoescape=True) for column in columns)))
+        found += [_holds(word) for word in wanted.text.split()]
     if wanted.cursor:
         at, call_id = _place(wanted.cursor)
         found.append(or_(_C.started_at < at, and_(_C.started_at == at, _C.id < call_id)))
     return found
 
 
+def _holds(word: str) -> ColumnElement[bool]:
+    """Whether a word stands somewhere in a call, or in the name of a unit concerned."""
+    columns = (
+        _C.id,
+        _C.caller_name,
+        _C.caller_number,
+        _C.dialled_number,
+        _C.line_number,
+        _C.answered_by,
+        _C.reason,
+    )
+    named = select(tables.units.c.code).where(tables.units.c.name.icontains(word, autoescape=True))
+    texts = (column.icontains(word, autoescape=True) for column in columns)
+    return or_(*texts, _C.unit.in_(named), _C.caller_unit.in_(named))
+
+
 def _digits(number: str) -> str:
     """The digits to look for: `+86 22 8300 0000` is searched as `2283000000`, which is part of `02283000000`."""
-    digits = re.sub(r"\D", "", number)
-    if re.match(r"\s*(\+|00)\s*86", number):
+    plain = unicodedata.normalize("NFKC", number)  # Chinese input methods write full-width digits
+    digits = re.sub(r"\D", "", plain)
+    if re.match(r"\s*(\+|00)\s*86", plain):
         digits = digits.removeprefix("00").removeprefix("86")
-    return digits or number.strip()
+    return digits or plain.strip()
 
 
 def _cursor(row: Row) -> str:
@@ -156,7 +166,7 @@ def _place(cursor: str) -> tuple[datetime, str]:
         at = datetime.fromisoformat(started_at)
     except (ValueError, TypeError, binascii.Error) as error:
         raise RequestError("This cursor is not one that a former page gave.") from error
-    if at.tzinfo is None or not isinstance(call_id, str):
+    if at.tzinfo is None or not 2000 <= at.year <= 2200 or not isinstance(call_id, str) or not call_id.isprintable():
         raise RequestError("This cursor is not one that a former page gave.")
     return at, call_id
 

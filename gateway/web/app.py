@@ -28,7 +28,9 @@ from gateway.web import (
 )
 from gateway.web.auth import HASHING, HASHING_AT_ONCE, THROTTLE
 from gateway.web.console import add_console, error_page
+from gateway.web.directories import DIRECTORIES, Directories
 from gateway.web.endpoint import Endpoint, add_endpoint
+from gateway.web.exports import add_exports
 from gateway.web.listening import Listenings
 from gateway.web.openapi import document
 from gateway.web.parts import PARTS, WebParts, is_https
@@ -99,6 +101,7 @@ def create_app(parts: WebParts) -> web.Application:
     app[recordings.LISTENINGS] = Listenings()
     app[metrics.FIGURES] = metrics.Figures()
     app[READINESS] = Readiness(parts)
+    app[DIRECTORIES] = Directories()
     app[live.STREAMS] = set()
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(live.close_streams)
@@ -108,6 +111,7 @@ def create_app(parts: WebParts) -> web.Application:
     app.router.add_get("/metrics", metrics.metrics)
     app.router.add_static("/static/", STATIC_DIR)
     add_console(app)
+    add_exports(app)
     return app
 
 

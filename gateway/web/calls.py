@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from gateway.ports import CallFilter, Page, Row, UnitOfWork
 from gateway.web.access import add_audit
+from gateway.web.directories import directory_of
 from gateway.web.endpoint import Endpoint
 from gateway.web.lists import limit_of, list_answer
 from gateway.web.params import LIMIT, SINCE, UNTIL, read_query, text
@@ -18,19 +20,21 @@ from gateway.web.shapes import CALL, EVENT, FORWARD_ATTEMPT, LEG, RECORDING, out
 
 FILTERS = (
     text("number", "caller, dialled or line number, whole or in part", 64),
-    text("unit", "code of a unit", 32),
+    text("unit", "code of a unit that called, was called, or has the duty line", 32),
     SINCE,
     UNTIL,
-    text("q", "words in numbers and names"),
+    text("q", "words, each in a number or a name of the call or its units"),
 )
 SEARCH = (*FILTERS, LIMIT, text("cursor", "cursor of the page before", 400))
 
 
-def wanted_calls(query: Mapping[str, Any], limit: int) -> CallFilter:
+async def wanted_calls(request: web.Request, uow: UnitOfWork, query: Mapping[str, Any], limit: int) -> CallFilter:
     """The parameters as the store takes them."""
+    unit = query["unit"]
     return CallFilter(
         number=query["number"],
-        unit=query["unit"],
+        unit=unit,
+        numbers_of_unit=(await directory_of(request, uow)).forms_of_unit(unit) if unit else (),
         since=query["since"],
         until=query["until"],
         text=query["q"],
@@ -39,12 +43,13 @@ def wanted_calls(query: Mapping[str, Any], limit: int) -> CallFilter:
     )
 
 
-async def find_calls(uow: UnitOfWork, query: Mapping[str, Any], limit: int) -> Page:
+async def find_calls(request: web.Request, uow: UnitOfWork, query: Mapping[str, Any], limit: int) -> Page:
     """Up to `limit` calls, however many the store gives at once."""
-    page = await uow.calls.search(wanted_calls(query, limit))
+    wanted = await wanted_calls(request, uow, query, limit)
+    page = await uow.calls.search(wanted)
     rows = list(page.rows)
     while page.cursor is not None and len(rows) < limit:
-        page = await uow.calls.search(wanted_calls({**query, "cursor": page.cursor}, limit - len(rows)))
+        page = await uow.calls.search(replace(wanted, cursor=page.cursor, limit=limit - len(rows)))
         rows += page.rows
     return Page(rows, page.cursor)
 
@@ -66,7 +71,7 @@ async def search(request: web.Request) -> web.Response:
     """Calls, newest first."""
     query = read_query(request, SEARCH)
     async with parts_of(request).store.begin() as uow:
-        page = await find_calls(uow, query, limit_of(request, query))
+        page = await find_calls(request, uow, query, limit_of(request, query))
     return await list_answer(request, "calls", CALL, [outside(CALL, row) for row in page.rows], page.cursor)
 
 

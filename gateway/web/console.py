@@ -16,7 +16,6 @@ from aiohttp import hdrs, web
 from jinja2 import Environment
 
 from gateway.clock import DUTY_ZONE
-from gateway.core.inventory import Inventory
 from gateway.core.roles import may
 from gateway.errors import PeerError
 from gateway.ids import new_id
@@ -26,14 +25,14 @@ from gateway.web.access import add_audit
 from gateway.web.alarms import clear_alarm
 from gateway.web.auth import check_origin, give_cookie, guarded, log_in, log_out, take_cookie
 from gateway.web.calls import FILTERS, SEARCH, find_calls, whole_call
-from gateway.web.lists import CSV_LIMIT, csv_answer
-from gateway.web.params import LIMIT, read_query
+from gateway.web.directories import unit_names
+from gateway.web.params import read_query
 from gateway.web.parts import HEALTH_PARTS, PERSON, parts_of, person_of
 from gateway.web.problem import Problem
 from gateway.web.readiness import READINESS
 from gateway.web.texts import LANGUAGE_TAGS, LANGUAGES, TEXTS, known_or, translator
 from gateway.web.timeline import timeline
-from gateway.web.views import day_and_time, environment, minute, ring_s, talk_s
+from gateway.web.views import environment, minute
 
 TEMPLATES: Final = web.AppKey("templates", Environment)
 LANGUAGE_COOKIE: Final = "dutyline_language"
@@ -183,14 +182,6 @@ async def language(request: web.Request) -> web.Response:
 # --- calls -------------------------------------------------------------------------------------------------------
 
 
-def _names(inventory: Inventory) -> dict[str, str]:
-    return {unit.code: unit.name for unit in inventory.units}
-
-
-def _unit_name(names: Mapping[str, str]) -> Any:
-    return lambda code: names.get(code, code) if code else ""
-
-
 def _chips(request: web.Request) -> list[tuple[str, str, bool]]:
     """Time spans one click away: (text key, address, whether it is on)."""
     today = parts_of(request).now().astimezone(DUTY_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -217,21 +208,33 @@ async def _find_calls(request: web.Request) -> dict[str, Any]:
     """Calls of the page asked for, with the names of units."""
     query = read_query(request, SEARCH)
     async with parts_of(request).store.begin() as uow:
-        page = await find_calls(uow, query, query["limit"] or CALLS_ON_A_PAGE)
-        names = _names(await uow.inventory.current())
+        page = await find_calls(request, uow, query, query["limit"] or CALLS_ON_A_PAGE)
+        units = await unit_names(request, uow)
     query_string = _query_string(request)
     joined = f"{query_string}&" if query_string else "?"
     following = f"/{joined}{urlencode({'cursor': page.cursor})}" if page.cursor else ""
-    return {"calls": page.rows, "unit_name": _unit_name(names), "units": names, "following": following}
+    return {"calls": page.rows, "units": units, "following": following, "wrong": ""}
+
+
+async def _nothing_found(request: web.Request, problem: Problem) -> dict[str, Any]:
+    """The same for a filter that is wrong, with what is wrong in the reader's language."""
+    async with parts_of(request).store.begin() as uow:
+        units = await unit_names(request, uow)
+    translate, name = translator(language_of(request)), problem.more.get("parameter")
+    if name in _FILTER_NAMES:
+        allowed = translate("filter.allowed.time" if name in ("since", "until") else "filter.allowed.text")
+        wrong = f"{translate(f'filter.{name}')}: {problem.more['value']} – {allowed}"
+    else:
+        wrong = problem.detail
+    return {"calls": [], "units": units, "following": "", "wrong": wrong}
 
 
 async def calls(request: web.Request) -> web.Response:
     """The list; a wrong filter is said above it, not on a page of its own."""
-    found: dict[str, Any] = {"calls": [], "unit_name": _unit_name({}), "units": {}, "following": "", "wrong": ""}
     try:
-        found |= await _find_calls(request)
+        found = await _find_calls(request)
     except Problem as problem:
-        found["wrong"] = problem.detail
+        found = await _nothing_found(request, problem)
     shown = {name: request.query.get(name, "") for name in _FILTER_NAMES}
     return await _page(
         request,
@@ -259,7 +262,7 @@ async def call(request: web.Request) -> web.Response:
     parts, call_id = parts_of(request), request.match_info["id"]
     async with parts.store.begin() as uow:
         row, known = await whole_call(uow, call_id)
-        names = _names(await uow.inventory.current())
+        units = await unit_names(request, uow)
         await add_audit(request, uow, "read", "call", call_id)
     return await _page(
         request,
@@ -269,7 +272,7 @@ async def call(request: web.Request) -> web.Response:
         recordings=known["recordings"],
         attempts=known["forward_attempts"],
         timeline=timeline(row, known["legs"], known["recordings"], parts.now()),
-        unit_name=_unit_name(names),
+        units=units,
         listening=new_id("listening"),
     )
 
@@ -309,65 +312,6 @@ async def audits(request: web.Request) -> web.Response:
     return await _page(request, "audits.html", audits=rows)
 
 
-async def export_calls(request: web.Request) -> web.Response:
-    """The list as a spreadsheet a clerk reads: duty time, words of this language."""
-    query = read_query(request, FILTERS)
-    async with parts_of(request).store.begin() as uow:
-        page = await find_calls(uow, query, CSV_LIMIT)
-        name = _unit_name(_names(await uow.inventory.current()))
-    translate = translator(language_of(request))
-    headings = (
-        *("column.time", "column.disposition", "column.direction", "column.caller", "call.caller_unit"),
-        *("column.dialled", "column.line", "filter.unit", "column.ring", "column.talk", "call.reason", "call.id"),
-    )
-    rows = [
-        (
-            day_and_time(row["started_at"]),
-            known_or(translate, "disposition", row["disposition"]),
-            known_or(translate, "direction", row["direction"]),
-            row["caller_number"],
-            name(row["caller_unit"]),
-            row["dialled_number"],
-            row["line_number"],
-            name(row["unit"]),
-            _whole_s(ring_s(row)),
-            _whole_s(talk_s(row)),
-            known_or(translate, "reason", row["reason"]),
-            row["id"],
-        )
-        for row in page.rows
-    ]
-    return await csv_answer(request, "calls", [translate(key) for key in headings], rows)
-
-
-def _whole_s(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds)
-
-
-async def export_forward_attempts(request: web.Request) -> web.Response:
-    """The attempts as a spreadsheet."""
-    read_query(request, (LIMIT,))
-    async with parts_of(request).store.begin() as uow:
-        found = await uow.forward_attempts.search(None, None, CSV_LIMIT)
-    translate = translator(language_of(request))
-    headings = ("column.time", "forward.outcome", "forward.method", "forward.line", "forward.phone", "forward.target")
-    rows = [
-        (
-            day_and_time(row["at"]),
-            known_or(translate, "forward.outcome", row["outcome"]),
-            known_or(translate, "method", row["method"]),
-            row["line_number"],
-            row["phone"],
-            row["target"],
-            row["call_id"],
-        )
-        for row in found
-    ]
-    return await csv_answer(
-        request, "forward-attempts", [*(translate(key) for key in headings), translate("call.id")], rows
-    )
-
-
 def add_console(app: web.Application) -> None:
     """Lets `app` serve the pages."""
     app[TEMPLATES] = environment()
@@ -385,6 +329,4 @@ def add_console(app: web.Application) -> None:
     ):
         app.router.add_get(path, guarded(handler, "read"))
     app.router.add_get("/audits", guarded(audits, "read_audits"))
-    app.router.add_get("/export/calls.csv", guarded(export_calls, "export"))
-    app.router.add_get("/export/forward-attempts.csv", guarded(export_forward_attempts, "export"))
     app.router.add_post("/alarms/{id}/clear", guarded(alarm_cleared, "clear_alarms"))

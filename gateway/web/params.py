@@ -7,6 +7,7 @@ wrong. Times without a zone are duty time (Asia/Shanghai), as people here write 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +34,8 @@ class Param:
 
 def _read_instant(text: str) -> datetime:
     allowed = "an ISO 8601 time such as 2026-11-23T13:05:00+08:00, or 2026-11-23 13:05 for duty time (Asia/Shanghai)"
-    for candidate in (text, _LOST_PLUS.sub("+", text)):  # an unescaped + arrives as a space
+    plain = unicodedata.normalize("NFKC", text).strip()  # Chinese input methods write ：－ and full-width digits
+    for candidate in (plain, _LOST_PLUS.sub("+", plain)):  # an unescaped + arrives as a space
         try:
             at = datetime.fromisoformat(candidate)
         except ValueError:

@@ -67,6 +67,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "calls.newest": ("回到最新", "Back to the newest"),
     "calls.older": ("更早的通话", "Older calls"),
     "calls.export": ("导出表格", "Export CSV"),
+    "export.more": (
+        "本表只列出最近一万条，更早的请按时间分段导出。",
+        "Only the newest 10,000 are listed here; export what is older by time.",
+    ),
     "filter": ("筛选", "Filter"),
     "filter.number": ("号码", "Number"),
     "filter.number.hint": ("主叫、被叫或值班电话", "caller, dialled or duty line"),
@@ -82,6 +86,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "filter.yesterday": ("昨天", "Yesterday"),
     "filter.week": ("近七天", "Last 7 days"),
     "filter.any_time": ("不限", "Any time"),
+    "filter.allowed.time": (
+        "应为时间，例如 2026-11-23 13:05，且“起”不晚于“止”",
+        "write a time such as 2026-11-23 13:05; From is not after To",
+    ),
+    "filter.allowed.text": ("过长，或含有控制字符", "too long, or with control characters"),
     "filter.bad": ("筛选条件有误", "The filter is wrong"),
     "column.time": ("时间", "Time"),
     "column.disposition": ("状态", "State"),

@@ -61,6 +61,13 @@ def test_dial_forms_of_a_line_cover_its_aliases_and_lead_back() -> None:
     assert CITY_DIRECTORY.dial_forms(EXTENSION) == ("8001",)
 
 
+def test_forms_of_a_unit_are_those_of_all_its_numbers() -> None:
+    inventory = Inventory((CITY, HP), (FIRST,), (OURS,), (OtherNumber("02283000009", OURS.unit, "fax"),))
+    forms = Directory.of(inventory).forms_of_unit(OURS.unit)
+    assert {OURS.number, "83000000", "02283000009", "+862283000009"} <= set(forms)
+    assert Directory.of(inventory).forms_of_unit("HP") == ()
+
+
 def test_a_line_of_another_city_has_no_local_form() -> None:
     elsewhere = Line("01083000000", "HP", "remote", trunk="first")
     directory = Directory.of(Inventory((CITY, HP), (FIRST,), (OURS, elsewhere)))

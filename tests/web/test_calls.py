@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import json
 
 import pytest
 from aiohttp.test_utils import TestClient
@@ -9,6 +11,10 @@ from aiohttp.test_utils import TestClient
 from tests.peers.duty_desk import ANSWERED, HOSTILE, MISSED, TALK, Desk, a_call
 
 CALLS = "/api/v1/calls"
+
+
+def cursor_of(*place: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
 async def ids(client: TestClient, headers: dict[str, str], query: dict[str, str]) -> list[str]:
@@ -28,7 +34,13 @@ async def ids(client: TestClient, headers: dict[str, str], query: dict[str, str]
         ({"since": "2026-11-23T13:06:00+08:00"}, [MISSED]),
         ({"since": "2026-11-23 13:06"}, [MISSED]),
         ({"until": "2026-11-23T05:06:00Z"}, [ANSWERED]),
+        ({"number": "０２２－２３００"}, [MISSED, ANSWERED]),
+        ({"since": "２０２６－１１－２３　１３：０６"}, [MISSED]),
         ({"q": "cmd"}, [MISSED]),
+        ({"q": "noanswer 2300"}, [MISSED]),
+        ({"q": "noanswer nobody"}, []),
+        ({"q": "和平区人民政府"}, [ANSWERED]),
+        ({"q": "市人民 %"}, []),
         ({"limit": "1"}, [MISSED]),
     ],
 )
@@ -51,6 +63,9 @@ async def test_time_with_an_unescaped_plus(client: TestClient, desk: Desk) -> No
         ("number", "1\x00", "control characters"),
         ("colour", "red", "number, unit, since"),
         ("cursor", "!!!", "cursor"),
+        ("cursor", cursor_of("0001-01-01T00:00:00+14:00", "a"), "cursor"),
+        ("cursor", cursor_of("2026-11-23T00:00:00+00:00", "\ud800"), "cursor"),
+        ("cursor", cursor_of("2026-11-23T00:00:00+00:00", "\x00"), "cursor"),
     ],
 )
 async def test_wrong_parameter_names_itself(

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
 
+from gateway.core.inventory import Line
 from gateway.errors import StoreError
 from gateway.services import people
+from gateway.web import exports
 from gateway.web.auth import hash_password
-from tests.peers.duty_desk import ANSWERED, HOSTILE, MISSED, TALK, Desk
+from tests.peers.duty_desk import AFTERNOON, ANSWERED, HOSTILE, MISSED, TALK, Desk, a_call
 
 PAGES = ("/", f"/calls/{ANSWERED}", f"/calls/{MISSED}", "/forward-attempts", "/alarms", "/audits")
 
@@ -105,6 +108,39 @@ async def test_filter(client: TestClient, desk: Desk) -> None:
     assert 'value="soon"' in wrong
 
 
+async def test_wrong_filter_is_said_in_the_readers_language_and_keeps_the_rest(client: TestClient, desk: Desk) -> None:
+    await log_in(client, desk)
+    wrong = await page(client, "/?since=%E6%98%A8%E5%A4%A9&unit=HP")
+    assert "起: 昨天 – 应为时间" in wrong
+    assert "allowed" not in wrong
+    assert '<option value="HP" selected>' in wrong
+    await client.post("/language", data={"language": "en", "next": "/"})
+    assert "From: soon – write a time" in await page(client, "/?since=soon")
+
+
+async def test_whom_we_called_is_named_and_found(client: TestClient, desk: Desk) -> None:
+    async with desk.store.begin() as uow:
+        known = await uow.inventory.current()
+        lines = (*known.lines, Line("02223000001", "HP", "remote", aliases=("02223000009",)))
+        await uow.inventory.replace(replace(known, lines=lines), by="t", source="t", sha256="0", at=AFTERNOON)
+    called = {"direction": "outbound", "caller_number": "02283000000", "caller_name": ""}
+    await desk.save_call(a_call("node1-3.1", "answered", 300, dialled_number="23000009", **called))
+    async with desk.store.begin() as uow:
+        await uow.calls.save([a_call("node1-3.2", "answered", 301, dialled_number="02223000008", **called)], {})
+    await log_in(client, desk)
+    rows = await page(client, "/fragments/calls?number=23000009")
+    assert "和平区人民政府" in rows
+    found = re.findall(r'<tr data-id="([^"]+)"', await page(client, "/fragments/calls?unit=HP"))
+    assert found == ["node1-3.1", ANSWERED]
+
+
+async def test_alarm_says_what_to_do_in_the_readers_language(client: TestClient, desk: Desk) -> None:
+    await log_in(client, desk)
+    assert "请听留言并回拨" in await page(client, "/alarms")
+    await client.post("/language", data={"language": "en", "next": "/"})
+    assert "Hear the message, call back" in await page(client, "/alarms")
+
+
 async def test_older_calls_are_a_page_away(client: TestClient, desk: Desk) -> None:
     await log_in(client, desk)
     first = await page(client, "/?limit=1")
@@ -187,6 +223,13 @@ async def test_export_is_for_people(client: TestClient, desk: Desk) -> None:
     attempts = await client.get("/export/forward-attempts.csv")
     assert "呼叫转移应答" in await attempts.text()
     assert [row["object_type"] for row in await desk.audits("export")] == ["calls", "forward-attempts"]
+
+
+async def test_export_that_is_cut_says_so(client: TestClient, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "CSV_LIMIT", 1)
+    await log_in(client, desk)
+    lines = (await (await client.get("/export/calls.csv")).text(encoding="utf-8-sig")).splitlines()
+    assert (len(lines), lines[2]) == (3, "本表只列出最近一万条，更早的请按时间分段导出。")
 
 
 async def test_logout(client: TestClient, desk: Desk) -> None:
