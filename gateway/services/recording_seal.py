@@ -61,7 +61,7 @@ class RecordingSeal:
             await self.seal(recording_id, note, known)
         except (SoundError, OSError) as error:
             log.error("recording_not_filed", recording=recording_id, error=str(error))
-            alarm = ("recording_unfiled", "critical", f"录音未能归档：{error}")
+            alarm = ("recording_unfiled", "critical", f"the recording could not be filed: {error}")
             async with self._store.begin() as uow:
                 raised = await _raise(uow, recording_id, [alarm])
             self.publish_alarms(recording_id, raised)
@@ -225,11 +225,13 @@ async def _talk_s(uow: UnitOfWork, row: Row) -> float:
 def _faults(row: Row, talk_s: float) -> list[Alarm]:
     """The alarms that the outcome deserves."""
     if row["state"] == "missing":
-        return [("recording_missing", "critical", "通话没有录音文件或录音为空")]
+        return [("recording_missing", "critical", "the call has no recording, or an empty one")]
     faults = []
-    absent = [name for side, name in (("ours", "本方"), ("theirs", "对方")) if row[f"{side}_path"] is None]
+    absent = [
+        name for side, name in (("ours", "our side"), ("theirs", "the other side")) if row[f"{side}_path"] is None
+    ]
     if absent:
-        faults.append(("recording_one_sided", "critical", f"录音缺少{absent[0]}声音"))
+        faults.append(("recording_one_sided", "critical", f"the recording lacks {absent[0]}"))
     if rules.is_short(row["length_s"], talk_s):
-        faults.append(("recording_short", "warning", f"录音 {row['length_s']:.1f} 秒,通话 {talk_s:.1f} 秒"))
+        faults.append(("recording_short", "warning", f"{row['length_s']:.1f} s were recorded of {talk_s:.1f} s"))
     return faults

@@ -124,7 +124,7 @@ class GrowthWatch:
         try:
             self._sizes, free_bytes = listing.result()
         except OSError as error:
-            self._note("recording_folder", subject, ("critical", f"录音目录无法读取:{error.strerror}"))
+            self._note("recording_folder", subject, ("critical", f"the folder cannot be read: {error.strerror}"))
             return
         self._note("recording_folder", subject, None)
         self._judge_disk(free_bytes)
@@ -135,7 +135,7 @@ class GrowthWatch:
     def _judge_disk(self, free_bytes: int) -> None:
         if free_bytes < self._min_free_bytes:
             self._disk_low = True
-            detail = f"录音磁盘剩余 {free_bytes // MB} MB,低于 {self._min_free_bytes // MB} MB"
+            detail = f"{free_bytes // MB} MB are free, less than {self._min_free_bytes // MB} MB"
             self._note("disk_low", str(self._folder.root), ("critical", detail))
         elif not self._disk_low or free_bytes >= self._min_free_bytes * ENOUGH_AGAIN:
             self._disk_low = False
@@ -150,7 +150,7 @@ class GrowthWatch:
         except (TimeoutError, PeerError, OSError) as error:
             log.warning("stall_not_confirmed", recording=recording_id, error=str(error))
         log.error("recording_stalled", recording=recording_id, limit_s=self._limit_s)
-        detail = f"录音已 {self._limit_s:.0f} 秒没有写入"
+        detail = f"nothing was written for {self._limit_s:.0f} s"
         self._note("recording_stalled", recording_id, ("critical", detail))
         try:
             await self._on_stalled(call_id, recording_id)

@@ -31,7 +31,7 @@ SEALERS = 4
 COMMIT_WAITS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 SWEEP_EVERY_S = 60.0
 COULD_NOT_START = "could not start"
-NOT_STARTED = ("recording_failed", "critical", "录音未能启动")
+NOT_STARTED = ("recording_failed", "critical", "the recording did not start")
 
 log = structlog.get_logger(__name__)
 

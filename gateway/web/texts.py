@@ -235,19 +235,81 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "alarm.clear": ("解除", "Clear"),
     "alarm.standing": ("未解除", "Standing"),
     "alarm.code.missed_call": ("值班电话未接", "Missed duty call"),
+    "alarm.advice.missed_call": (
+        "有来电无人接听。请听留言并回拨，处理后解除。",
+        "Nobody answered a call. Hear the message, call back, then clear this.",
+    ),
     "alarm.code.forward_attempt": ("转移企图", "Forward attempt"),
+    "alarm.advice.forward_attempt": (
+        "有人试图转移值班电话，已拦截。请核实话机设置，必要时报告。",
+        "Somebody tried to forward a duty line; it was blocked. Check the telephone's settings and report if need be.",
+    ),
     "alarm.code.engine_silent": ("交换无响应", "Engine silent"),
-    "alarm.code.engine_hangs": ("交换停滞", "Engine hangs"),
+    "alarm.advice.engine_silent": (
+        "电话引擎没有响应，电话可能打不进来，系统正在重启它。请试拨值班电话；不恢复则通知维护人员。",
+        "The telephone engine does not answer, so calls may not get through; it is being restarted. "
+        "Ring a duty line to try; if it stays silent, call maintenance.",
+    ),
     "alarm.code.engine_restarted": ("交换已重启", "Engine restarted"),
+    "alarm.advice.engine_restarted": (
+        "电话引擎曾中断并已重新启动，当时的通话已断开。请查看通话记录并回拨。",
+        "The telephone engine stopped and was started again; calls were cut. See the list and call back.",
+    ),
     "alarm.code.journal_quarantine": ("流水有无法识别的行", "Journal line not understood"),
+    "alarm.advice.journal_quarantine": (
+        "有一条记录无法识别，原文已保留，电话不受影响。请通知维护人员。",
+        "One record could not be understood and is kept as it is; telephones are not affected. Tell maintenance.",
+    ),
     "alarm.code.journal_cut": ("流水文件变短", "Journal file became shorter"),
+    "alarm.advice.journal_cut": (
+        "流水文件被截短，可能有人改动，已从头重读。请通知维护人员查明原因。",
+        "A journal file was cut, perhaps by somebody; it is read again. Let maintenance find out why.",
+    ),
     "alarm.code.journal_reaction": ("事件处理失败", "Reaction to an event failed"),
+    "alarm.advice.journal_reaction": (
+        "事件已保存，但后续处理失败。请通知维护人员。",
+        "An event is stored, but what should follow from it failed. Tell maintenance.",
+    ),
     "alarm.code.recording_failed": ("录音未能启动", "Recording did not start"),
+    "alarm.advice.recording_failed": (
+        "这次通话没有录音。请人工记录通话内容，并通知维护人员。",
+        "This call is not recorded. Write down what was said, and tell maintenance.",
+    ),
+    "alarm.code.recording_folder": ("录音目录不可用", "Recordings folder unusable"),
+    "alarm.advice.recording_folder": (
+        "录音目录无法读取，通话可能没有录音。请立即通知维护人员。",
+        "The recordings folder cannot be read, so calls may not be recorded. Tell maintenance at once.",
+    ),
+    "alarm.code.disk_low": ("录音磁盘空间不足", "Disk for recordings nearly full"),
+    "alarm.advice.disk_low": (
+        "磁盘将满，满后不能录音。请立即通知维护人员清理空间。",
+        "When the disk is full nothing can be recorded. Let maintenance make room at once.",
+    ),
     "alarm.code.recording_missing": ("录音缺失", "Recording missing"),
+    "alarm.advice.recording_missing": (
+        "通话已结束，但没有录音。请人工记录通话内容，并通知维护人员。",
+        "The call is over and there is no recording. Write down what was said, and tell maintenance.",
+    ),
     "alarm.code.recording_one_sided": ("录音只有一方", "Recording one-sided"),
+    "alarm.advice.recording_one_sided": (
+        "录音只有一方的声音。请补记另一方所说，并通知维护人员。",
+        "Only one side was recorded. Write down what the other said, and tell maintenance.",
+    ),
     "alarm.code.recording_short": ("录音过短", "Recording too short"),
+    "alarm.advice.recording_short": (
+        "录音比通话短，可能缺少一段。请听录音并补记。",
+        "The recording is shorter than the call, so a part may be missing. Hear it, and write down what is not there.",
+    ),
     "alarm.code.recording_stalled": ("录音停滞", "Recording stalled"),
+    "alarm.advice.recording_stalled": (
+        "通话中录音停止写入。请立即人工记录，并通知维护人员。",
+        "The recording stopped during the call. Write down what is said, and tell maintenance.",
+    ),
     "alarm.code.recording_unfiled": ("录音未能归档", "Recording not filed"),
+    "alarm.advice.recording_unfiled": (
+        "录音已有，但尚未归档，系统会自动重试。长时间未解除请通知维护人员。",
+        "There is a recording, but it could not be filed yet; this is tried again. If it stays, tell maintenance.",
+    ),
     "severity.critical": ("紧急", "Critical"),
     "severity.warning": ("警告", "Warning"),
     "severity.notice": ("提示", "Notice"),
