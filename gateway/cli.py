@@ -12,11 +12,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import click
 import structlog
@@ -25,7 +25,7 @@ from gateway import app, clock, control, preflight, spreadsheet
 from gateway.asterisk import install, process
 from gateway.config import Config, load
 from gateway.errors import DutylineError, InventoryError, PeerError
-from gateway.ports import Store
+from gateway.ports import Store, UnitOfWork
 from gateway.services import people
 from gateway.services.inventory import import_inventory
 from gateway.store.engine import open_store
@@ -65,7 +65,8 @@ def told_plainly(command: Callable[P, None]) -> Callable[P, None]:
         except InventoryError as error:
             for fault in error.faults:
                 _say(fault)
-            _say(f"{len(error.faults)} faults; nothing was imported")
+            count = len(error.faults)
+            _say(f"{count} {'fault' if count == 1 else 'faults'}; nothing was imported")
             raise SystemExit(1) from error
         except PeerError as error:
             _say(f"error: {error}")
@@ -215,11 +216,30 @@ def token_create(user: str, role: str, config_file: Path | None) -> None:
 async def _token_create(config: Config, user: str, role: str) -> str:
     async with _store(config) as store, store.begin() as uow:
         made = await people.create_token(uow, user, role, clock.now())
-        await uow.audits.add(
-            at=clock.now(), actor=_operator(), action="token_create", object_type="user", object_id=user, address="",
-            detail={"role": role},
-        )  # fmt: skip
+        await _audit(uow, "token_create", user, {"role": role})
     return made
+
+
+async def _audit(uow: UnitOfWork, action: str, name: str, detail: Mapping[str, Any]) -> None:
+    await uow.audits.add(
+        at=clock.now(), actor=_operator(), action=action, object_type="user", object_id=name, address="", detail=detail
+    )
+
+
+@token.command("revoke")
+@click.option("--user", required=True, help="whose tokens become void: all of them")
+@_config_option
+@told_plainly
+def token_revoke(user: str, config_file: Path | None) -> None:
+    """Make every API token of a user void, at once."""
+    _say(asyncio.run(_token_revoke(load(config_file), user)))
+
+
+async def _token_revoke(config: Config, user: str) -> str:
+    async with _store(config) as store, store.begin() as uow:
+        count = await people.revoke_tokens(uow, user, clock.now())
+        await _audit(uow, "token_revoke", user, {"tokens": count})
+    return f"void: {count} of {user}"
 
 
 @main.group()
@@ -242,10 +262,24 @@ def user_create(name: str, role: str, password: str, config_file: Path | None) -
 async def _user_create(config: Config, name: str, role: str, password: str) -> None:
     async with _store(config) as store, store.begin() as uow:
         await people.save_user(uow, name, password, role, clock.now(), auth.hash_password)
-        await uow.audits.add(
-            at=clock.now(), actor=_operator(), action="user_save", object_type="user", object_id=name, address="",
-            detail={"role": role},
-        )  # fmt: skip
+        await uow.people.close_sessions_of(name, "")  # whoever knew the old password is no longer logged in
+        await _audit(uow, "save_user", name, {"role": role})
+
+
+@user.command("disable")
+@click.option("--name", required=True)
+@_config_option
+@told_plainly
+def user_disable(name: str, config_file: Path | None) -> None:
+    """Let somebody log in no more, end their logins, and make their tokens void; `user create` lets them in again."""
+    asyncio.run(_user_disable(load(config_file), name))
+    _say(f"{name} may not log in any more")
+
+
+async def _user_disable(config: Config, name: str) -> None:
+    async with _store(config) as store, store.begin() as uow:
+        await people.disable_user(uow, name, clock.now())
+        await _audit(uow, "disable_user", name, {})
 
 
 @main.group()

@@ -202,6 +202,12 @@ class PeopleRows(Protocol):
     async def token(self, token_sha256: str) -> Row | None:
         """User name and role of a token that is not revoked."""
 
+    async def revoke_tokens_of(self, name: str, at: datetime) -> int:
+        """Makes every API token that stands for `name` void; gives how many there were."""
+
+    async def disable_user(self, name: str, at: datetime) -> bool:
+        """Keeps a user from logging in until saved anew; False when there is no such user who may."""
+
 
 class AuditRows(Protocol):
     """Who read, played or exported what. Append-only."""

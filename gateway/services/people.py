@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway.core.roles import Role, as_role
-from gateway.errors import RequestError
+from gateway.errors import NotFoundError, RequestError
 from gateway.ids import new_secret
 from gateway.ports import UnitOfWork
 
@@ -95,6 +95,21 @@ async def create_token(uow: UnitOfWork, name: str, role: str, now: datetime) -> 
     token = new_secret()
     await uow.people.save_token(fingerprint(token), check_name(name), check_role(role), now)
     return token
+
+
+async def revoke_tokens(uow: UnitOfWork, name: str, now: datetime) -> int:
+    """Makes every API token of `name` void; gives how many. Raises NotFoundError when there is none."""
+    count = await uow.people.revoke_tokens_of(name, now)
+    if not count:
+        raise NotFoundError(f"there is no API token of '{name[:80]}'")
+    return count
+
+
+async def disable_user(uow: UnitOfWork, name: str, now: datetime) -> None:
+    """Ends every login of a user and lets nobody log in as them, nor use their tokens. Raises NotFoundError."""
+    if not await uow.people.disable_user(name, now):
+        raise NotFoundError(f"there is no user '{name[:80]}' who may log in")
+    await uow.people.close_sessions_of(name, "")
 
 
 async def open_session(uow: UnitOfWork, name: str, now: datetime) -> tuple[str, datetime]:

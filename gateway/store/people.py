@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from gateway.ports import Row
 from gateway.store import tables
@@ -33,9 +33,9 @@ class SqlPeopleRows:
         return await self._transaction.read(select(tables.users).order_by(_U.name))
 
     async def save_user(self, name: str, password_hash: str, role: str, at: datetime) -> None:
-        """Creates or changes a user."""
+        """Creates or changes a user, who may log in from then on."""
         values = {"name": name, "password_hash": password_hash, "role": role, "created_at": at, "disabled_at": None}
-        keep = frozenset({"created_at", "disabled_at"})
+        keep = frozenset({"created_at"})
         await self._transaction.write(upsert(tables.users, self._transaction.dialect, keep=keep), values)
 
     async def open_session(self, token_sha256: str, name: str, at: datetime, expires_at: datetime) -> None:
@@ -52,6 +52,11 @@ class SqlPeopleRows:
             .where(_S.token_sha256 == token_sha256, _S.expires_at > at, _U.disabled_at.is_(None))
         )
         return await self._transaction.first(query)
+
+    async def disable_user(self, name: str, at: datetime) -> bool:
+        """Keeps a user from logging in; False when there is no such user who may."""
+        known = (_U.name == name) & _U.disabled_at.is_(None)
+        return await self._transaction.write(update(tables.users).where(known).values(disabled_at=at)) == 1
 
     async def close_session(self, token_sha256: str) -> None:
         """Forgets a login."""
@@ -75,3 +80,8 @@ class SqlPeopleRows:
             .where(_T.token_sha256 == token_sha256, _T.revoked_at.is_(None), _U.disabled_at.is_(None))
         )
         return await self._transaction.first(query)
+
+    async def revoke_tokens_of(self, name: str, at: datetime) -> int:
+        """Makes every API token that stands for `name` void; gives how many there were."""
+        standing = (_T.user_name == name) & _T.revoked_at.is_(None)
+        return await self._transaction.write(update(tables.tokens).where(standing).values(revoked_at=at))

@@ -14,6 +14,8 @@ from gateway.web.texts import LANGUAGES, TEXTS, known_or, translator
 
 TEMPLATES = sorted((Path(__file__).parents[2] / "gateway/web/templates").glob("*.html"))
 STATIC = sorted((Path(__file__).parents[2] / "gateway/web/static").glob("*.js"))
+HOUSE = Path(__file__).parents[2] / "gateway"
+SERVICES = [path.read_text(encoding="utf-8") for path in sorted((HOUSE / "services").glob("*.py"))]
 SAME_ANYWHERE = {"WAV", "MP", "Hz", "J", "K", "C", "F", "A", "L", "Enter", "Backspace", "Space"}
 SPOKEN = ("aria-label", "title", "placeholder", "alt", "data-failed", "data-stale", "data-on", "data-off")
 
@@ -37,6 +39,38 @@ def test_every_code_has_a_name() -> None:
         for word in words:
             assert f"{prefix}.{word}" in TEXTS
     assert known_or(translator("zh"), "reason", "something_new") == "something_new"
+
+
+def alarm_codes() -> set[str]:
+    """The codes of alarms, as the services that raise them write them."""
+    raised = re.compile(r'"(\w+)", "(?:critical|warning|notice)"|_(?:raise|note)\("(\w+)", ')
+    return {first or second for text in SERVICES for first, second in raised.findall(text)}
+
+
+def test_every_alarm_has_a_name_and_says_what_to_do() -> None:
+    codes = alarm_codes()
+    assert {"missed_call", "disk_low", "recording_folder", "engine_silent", "recording_failed"} <= codes
+    for code in codes:
+        assert f"alarm.code.{code}" in TEXTS
+        assert f"alarm.advice.{code}" in TEXTS
+
+
+def test_only_the_console_speaks_chinese() -> None:
+    for text in SERVICES:
+        for line in text.splitlines():
+            assert not re.search(r'"[^"]*[\u4e00-\u9fff]', line), line
+
+
+def test_every_row_of_the_access_log_has_words() -> None:
+    rooms = [path for path in HOUSE.rglob("*.py") if "demo" not in path.parts]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in rooms)
+    actions = set(re.findall(r'action="(\w+)"', source))
+    actions |= set(re.findall(r'audit(?:ed)?\(\s*(?:request, )?(?:uow, )?"(\w+)"', source))
+    assert {"login", "export", "import", "save_user", "clear_alarm"} <= actions
+    for action in actions:
+        assert f"action.{action}" in TEXTS
+    for kind in re.findall(r'object_type="(\w+)"', source):
+        assert f"object.{kind}" in TEXTS
 
 
 def bare_words(template: str) -> list[str]:
