@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from gateway.core.cel import CelEvent
 from gateway.ports import LiveFeed, UnitOfWork
 
-_WHY = {"noanswer": "nobody answered", "busy": "every phone was busy", "unreachable": "no phone was registered"}
+_WHY = {
+    "noanswer": "nobody answered",
+    "busy": "every phone was busy or refused it",
+    "unreachable": "no phone was registered",
+}
 
 
 class MissedCalls:

@@ -78,6 +78,10 @@ class Browser:
         steps = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
         await self._ask("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": steps}]})
 
+    async def resize(self, width: int, height: int) -> None:
+        """Makes the window that large, as far as the browser lets it become small."""
+        await self._ask("POST", "/window/rect", {"width": width, "height": height})
+
     async def picture(self) -> bytes:
         """A screenshot, PNG."""
         return base64.b64decode(await self._ask("GET", "/screenshot"))

@@ -134,7 +134,9 @@ async def test_news_about_an_open_call(window: Browser, desk: Desk, place: str) 
 @pytest.mark.parametrize("path", ["/", f"/calls/{ANSWERED}", "/forward-attempts", "/alarms", "/audits"])
 async def test_nothing_is_wider_than_the_screen(window: Browser, place: str, path: str) -> None:
     await window.open(place + path)
-    width = "return [document.documentElement.scrollWidth, innerWidth]"
-    wide, screen = await window.run(width)
-    assert wide <= screen
+    for width in (1366, 760, 500):
+        await window.resize(width, 768)
+        await window.until("innerWidth === args[0]", width)
+        wide, screen = await window.run("return [document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= screen
     assert colours(await window.picture()) > 100
