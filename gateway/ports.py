@@ -108,6 +108,9 @@ class CallRows(Protocol):
     async def rows(self, call_ids: Sequence[str]) -> Sequence[Row]:
         """The calls of these ids that exist, in no order."""
 
+    async def rang_until(self, call_ids: Sequence[str]) -> Mapping[str, datetime]:
+        """When the last phone of each call rang no more; calls in which none did, or one still does, are left out."""
+
     async def legs(self, call_id: str) -> Sequence[Row]:
         """Legs of a call in order of start."""
 

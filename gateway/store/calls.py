@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
 from gateway.core.call import Call, Leg
 from gateway.errors import RequestError
@@ -36,6 +36,13 @@ _LEGS = (
     select(tables.legs)
     .where(tables.legs.c.call_id == bindparam("call_id"))
     .order_by(tables.legs.c.started_at, tables.legs.c.id)
+)
+_L = tables.legs.c
+_RANG_UNTIL = (
+    select(_L.call_id, func.max(_L.ended_at).label("until"))
+    .where(_L.call_id.in_(bindparam("call_ids", expanding=True)), _L.party == "called")
+    .group_by(_L.call_id)
+    .having(func.count() == func.count(_L.ended_at))
 )
 _EVENTS = (
     select(tables.events)
@@ -94,6 +101,11 @@ class SqlCallRows:
     async def rows(self, call_ids: Sequence[str]) -> Sequence[Row]:
         """The calls of these ids that exist, in no order."""
         return await self._transaction.read(_ROWS, {"call_ids": list(call_ids)}) if call_ids else []
+
+    async def rang_until(self, call_ids: Sequence[str]) -> Mapping[str, datetime]:
+        """When the last phone of each call rang no more; calls in which none did, or one still does, are left out."""
+        rows = await self._transaction.read(_RANG_UNTIL, {"call_ids": list(call_ids)}) if call_ids else []
+        return {row["call_id"]: row["until"] for row in rows}
 
     async def legs(self, call_id: str) -> Sequence[Row]:
         """Legs of a call in order of start."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +52,12 @@ async def find_calls(request: web.Request, uow: UnitOfWork, query: Mapping[str, 
         page = await uow.calls.search(replace(wanted, cursor=page.cursor, limit=limit - len(rows)))
         rows += page.rows
     return Page(rows, page.cursor)
+
+
+async def with_ringing(uow: UnitOfWork, rows: Sequence[Row]) -> list[Row]:
+    """The calls with `rang_until`: a message that was left, or a sentence that was heard, is no ringing."""
+    until = await uow.calls.rang_until([row["id"] for row in rows])
+    return [{**row, "rang_until": until.get(row["id"])} for row in rows]
 
 
 async def whole_call(uow: UnitOfWork, call_id: str) -> tuple[Row, dict[str, list[Row]]]:

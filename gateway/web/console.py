@@ -24,7 +24,7 @@ from gateway.services.people import Person
 from gateway.web.access import add_audit
 from gateway.web.alarms import clear_alarm
 from gateway.web.auth import check_origin, give_cookie, guarded, log_in, log_out, take_cookie
-from gateway.web.calls import FILTERS, SEARCH, find_calls, whole_call
+from gateway.web.calls import FILTERS, SEARCH, find_calls, whole_call, with_ringing
 from gateway.web.directories import unit_names
 from gateway.web.params import read_query
 from gateway.web.parts import HEALTH_PARTS, PERSON, parts_of, person_of
@@ -209,11 +209,12 @@ async def _find_calls(request: web.Request) -> dict[str, Any]:
     query = read_query(request, SEARCH)
     async with parts_of(request).store.begin() as uow:
         page = await find_calls(request, uow, query, query["limit"] or CALLS_ON_A_PAGE)
+        rows = await with_ringing(uow, page.rows)
         units = await unit_names(request, uow)
     query_string = _query_string(request)
     joined = f"{query_string}&" if query_string else "?"
     following = f"/{joined}{urlencode({'cursor': page.cursor})}" if page.cursor else ""
-    return {"calls": page.rows, "units": units, "following": following, "wrong": ""}
+    return {"calls": rows, "units": units, "following": following, "wrong": ""}
 
 
 async def _nothing_found(request: web.Request, problem: Problem) -> dict[str, Any]:
@@ -262,6 +263,7 @@ async def call(request: web.Request) -> web.Response:
     parts, call_id = parts_of(request), request.match_info["id"]
     async with parts.store.begin() as uow:
         row, known = await whole_call(uow, call_id)
+        (row,) = await with_ringing(uow, [row])
         units = await unit_names(request, uow)
         await add_audit(request, uow, "read", "call", call_id)
     return await _page(

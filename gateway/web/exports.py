@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.web.auth import guarded
-from gateway.web.calls import FILTERS, find_calls
+from gateway.web.calls import FILTERS, find_calls, with_ringing
 from gateway.web.console import language_of
 from gateway.web.directories import unit_names
 from gateway.web.lists import CSV_LIMIT, csv_answer
@@ -23,6 +23,7 @@ async def export_calls(request: web.Request) -> web.Response:
     query = read_query(request, FILTERS)
     async with parts_of(request).store.begin() as uow:
         page = await find_calls(request, uow, query, CSV_LIMIT)
+        calls = await with_ringing(uow, page.rows)
         units = await unit_names(request, uow)
     translate = translator(language_of(request))
     headings = (
@@ -44,7 +45,7 @@ async def export_calls(request: web.Request) -> web.Response:
             known_or(translate, "reason", row["reason"]),
             row["id"],
         )
-        for row in page.rows
+        for row in calls
     ]
     if page.cursor is not None:
         rows.append((translate("export.more"),))

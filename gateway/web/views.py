@@ -44,8 +44,8 @@ def duration(seconds: float | None) -> str:
 
 
 def ring_s(call: Row) -> float | None:
-    """How long the caller waited; None while it still rings."""
-    until = call["answered_at"] or call["ended_at"]
+    """How long it rang, from the call's begin; None while it does, and where no phone ever did."""
+    until = call["answered_at"] or call["rang_until"]
     return (until - call["started_at"]).total_seconds() if until else None
 
 

@@ -58,6 +58,24 @@ async def test_a_call_is_saved_and_changed_with_its_legs(store: Store) -> None:
     assert [(leg["id"], leg["cause"]) for leg in legs] == [("node1-1.0", 127), ("node1-1.1", None)]
 
 
+async def test_ringing_ends_with_the_last_phone(store: Store) -> None:
+    def called(number: int, seconds: int | None) -> Leg:
+        ended = None if seconds is None else AT + timedelta(seconds=seconds)
+        return replace(CALL.legs[0], id=f"node1-1.{number}", party="called", ended_at=ended)
+
+    caller = replace(CALL.legs[0], ended_at=AT + timedelta(seconds=22))
+    over = replace(CALL, legs=(caller, called(1, 3), called(2, 6)))
+    ringing, rejected = (replace(call(n), legs=(replace(caller, id=f"node1-{n}.0"),)) for n in (2, 3))
+    one_rings = replace(called(4, None), call_id=ringing.id), replace(called(5, 1), call_id=ringing.id)
+    ringing = replace(ringing, legs=(*ringing.legs, *one_rings))
+    async with store.begin() as uow:
+        await uow.calls.save([over, ringing, rejected], {})
+        assert await uow.calls.rang_until([over.id, ringing.id, rejected.id, "none"]) == {
+            over.id: AT + timedelta(seconds=6)
+        }
+        assert await uow.calls.rang_until([]) == {}
+
+
 async def test_over_long_text_of_a_peer_is_cut_not_refused(store: Store) -> None:
     async with store.begin() as uow:
         await uow.calls.save([replace(CALL, caller_number="9" * 400, line_number="8" * 40)], {})

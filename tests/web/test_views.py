@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from gateway.web.views import day_and_time, duration, exact_time, pairs, ring_s, talk_s, weekday
@@ -21,9 +23,13 @@ def test_duration(seconds: float | None, shown: str) -> None:
 
 
 def test_ring_and_talk() -> None:
-    ringing = {"started_at": AFTERNOON, "answered_at": None, "ended_at": None}
+    ringing = {"started_at": AFTERNOON, "answered_at": None, "ended_at": None, "rang_until": None}
     assert (ring_s(ringing), talk_s(ringing)) == (None, None)
-    assert ring_s({**ringing, "ended_at": AFTERNOON}) == 0.0
+    rang, answered, ended = (AFTERNOON + timedelta(seconds=seconds) for seconds in (6, 4, 22))
+    assert ring_s({**ringing, "ended_at": ended, "rang_until": rang}) == 6.0
+    assert ring_s({**ringing, "ended_at": ended}) is None
+    call = {**ringing, "answered_at": answered, "ended_at": ended, "rang_until": ended}
+    assert (ring_s(call), talk_s(call)) == (4.0, 18.0)
 
 
 def test_pairs() -> None:
