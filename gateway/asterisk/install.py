@@ -39,6 +39,7 @@ _PROGRAMS = {
     "baresip": "usr/bin/baresip",
 }
 
+_DATA = ("share/asterisk", "var/lib/asterisk")
 NOT_INSTALLED = "no Asterisk is installed on this machine"
 
 Progress = Callable[[str], None]
@@ -58,13 +59,27 @@ class Engine:
 
     @property
     def modules_dir(self) -> Path:
-        """Where the loadable modules are."""
-        return next((self.root or Path("/")).glob("usr/lib/*/asterisk/modules"))
+        """Where the loadable modules are. Raises EngineError."""
+        return self._place("lib/*/asterisk/modules", "lib/asterisk/modules", "lib64/asterisk/modules")
 
     @property
     def data_dir(self) -> Path:
-        """Asterisk's read-only data: XML documentation that its configuration framework needs."""
-        return (self.root or Path("/")) / "usr/share/asterisk"
+        """Asterisk's read-only data: XML documentation that its configuration framework needs. Raises EngineError."""
+        return self._place(*(f"{place}/documentation" for place in _DATA)).parent
+
+    def _place(self, *patterns: str) -> Path:
+        """The first folder there is: below the tree, or around the program of an Asterisk installed on the machine.
+
+        A distribution installs below /usr; one that was built from source keeps its data below /var, or a prefix of
+        its own.
+        """
+        around = (
+            [self.root / "usr"] if self.root else [Path(self.command("asterisk")[0]).resolve().parents[1], Path("/")]
+        )
+        found = next((path for folder in around for pattern in patterns for path in sorted(folder.glob(pattern))), None)
+        if found is None:
+            raise EngineError(f"{patterns[0]} of Asterisk {self.version} is not found in {around[0]}; reinstall it")
+        return found
 
     def command(self, program: str) -> list[str]:
         """How to start `asterisk`, `espeak-ng`, `sipp` or `baresip`. Raises EngineError when it is not there."""

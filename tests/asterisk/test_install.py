@@ -166,6 +166,28 @@ def test_tools_that_the_machine_lacks_come_from_the_fetched_tree(
     assert install.own_tools(cache).command("sipp") == engine.command("sipp")
 
 
+@pytest.mark.parametrize(
+    ("modules", "data"),
+    [
+        ("lib/x86_64-linux-gnu/asterisk/modules", "share/asterisk"),
+        ("lib/asterisk/modules", "var/lib/asterisk"),
+        ("lib64/asterisk/modules", "share/asterisk"),
+    ],
+)
+def test_places_of_an_installed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modules: str, data: str) -> None:
+    prefix = tmp_path.resolve() / "opt"
+    script(prefix / "sbin/asterisk", "echo Asterisk 23.0.0")
+    monkeypatch.setenv("PATH", f"{prefix / 'sbin'}:{os.environ['PATH']}")
+    (engine, _) = installed()
+    assert engine is not None
+    if not list(Path("/").glob("var/lib/asterisk/documentation")):  # this machine has none of its own
+        with pytest.raises(EngineError, match=r"of Asterisk 23\.0\.0 is not found in .*opt"):
+            _ = engine.data_dir
+    (prefix / modules).mkdir(parents=True)
+    (prefix / data / "documentation").mkdir(parents=True)
+    assert (engine.modules_dir, engine.data_dir) == (prefix / modules, prefix / data)
+
+
 def which_of(folder: Path) -> Callable[..., str | None]:
     """`shutil.which` of a machine that has the programs of one folder and no others."""
     return lambda name, **_: str(folder / name) if (folder / name).exists() else None
