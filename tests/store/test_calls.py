@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.core.call import Call, Leg
+from gateway.core.inventory import Inventory, Unit
 from gateway.errors import RequestError
 from gateway.ports import CallFilter, Store
 
@@ -74,6 +75,20 @@ async def test_ringing_ends_with_the_last_phone(store: Store) -> None:
             over.id: AT + timedelta(seconds=6)
         }
         assert await uow.calls.rang_until([]) == {}
+
+
+async def test_words_units_and_whom_we_called(store: Store) -> None:
+    units = (Unit("CITY", "市政府", "city_duty_office"), Unit("HP", "和平区", "district", "CITY"))
+    called = call(2, direction="outbound", dialled_number="23000009", caller_name="")
+    async with store.begin() as uow:
+        await uow.inventory.replace(Inventory(units=units), by="t", source="t", sha256="0", at=AT)
+        await uow.calls.save([call(1, caller_name=""), called], {"node1-1.0": ("CITY", "HP")})
+    assert await found(store, text="和平 0228300") == ["node1-1.0"]
+    assert await found(store, text="和平 nobody") == []
+    assert await found(store, text="平% _") == []
+    assert await found(store, unit="HP") == ["node1-1.0"]
+    assert await found(store, unit="HP", numbers_of_unit=("23000009",)) == ["node1-2.0", "node1-1.0"]
+    assert await found(store, number="＋８６　２２ ２３００") == ["node1-2.0", "node1-1.0"]
 
 
 async def test_over_long_text_of_a_peer_is_cut_not_refused(store: Store) -> None:
