@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 _COMPACT = {"i": "call-id", "f": "from", "t": "to", "m": "contact", "r": "refer-to", "b": "referred-by", "v": "via"}
 _URI = re.compile(r"<([^<>]*)>|((?:sips?|tel):[^;,>\s]*)", re.I)
-_USER = re.compile(r"sips?:(?:([^@;:>]*+)(?:[;:][^@>]*+)?@)?|tel:([^;>]*)", re.I)
+_USER = re.compile(r"sips?:(?:([^@;:>]*+)(?:[;:][^@>]*+)?@)?|tel:([^;>?]*)", re.I)
+_REPLACED = "\N{REPLACEMENT CHARACTER}"  # for NUL, which no database keeps
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -42,8 +43,13 @@ class SipMessage:
     @property
     def request_user(self) -> str:
         """The user part of the request's URI, percent-decoded."""
+        return user_of(f"<{self.request_uri}>")
+
+    @property
+    def request_uri(self) -> str:
+        """The request's URI as it stands, with whatever parameters its user part has; empty for a response."""
         parts = self.start.split(" ")
-        return user_of(parts[1]) if not self.status and len(parts) > 1 else ""
+        return parts[1] if not self.status and len(parts) > 1 else ""
 
     def header(self, name: str) -> str:
         """The first header of that name, or an empty text."""
@@ -91,7 +97,7 @@ def uri_of(value: str) -> str:
 def user_of(value: str) -> str:
     """The user part (or telephone number) of the URI in `value`, percent-decoded; empty when there is none."""
     found = _USER.match(uri_of(value).strip())
-    return unquote(found[1] or found[2] or "") if found else ""
+    return unquote(found[1] or found[2] or "").replace("\0", _REPLACED) if found else ""
 
 
 def parameter(value: str, name: str) -> str:

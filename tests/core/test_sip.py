@@ -44,6 +44,21 @@ def test_request() -> None:
     assert (INVITE.source, INVITE.target, INVITE.at) == ("127.0.0.5:5060", "127.0.0.1:5060", AT)
 
 
+@pytest.mark.parametrize(
+    ("uri", "user"),
+    [
+        ("sip:02223000001;postd=*57*1@10.0.0.1;user=phone", "02223000001"),
+        ("sip:02223000001;phone-context=+86@x", "02223000001"),
+        ("tel:*57*1;phone-context=x", "*57*1"),
+        ("sip:10.0.0.1;transport=udp", ""),
+        ("sip:1%00*57@x", "1\N{REPLACEMENT CHARACTER}*57"),
+        ("", ""),
+    ],
+)
+def test_user_of_a_request(uri: str, user: str) -> None:
+    assert message(f"INVITE {uri} SIP/2.0\r\n\r\n").request_user == user
+
+
 def test_several_headers_joined_values_and_folded_lines() -> None:
     assert INVITE.values("diversion") == [
         "<sip:02223000002@x>;reason=user-busy",
