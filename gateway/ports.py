@@ -97,7 +97,7 @@ class CallRows(Protocol):
         """Keeps the chain of diverting numbers of an inbound call."""
 
     async def leg_of_sip(self, sip_call_id: str) -> Row | None:
-        """The leg that has this SIP Call-ID, or None."""
+        """The leg that has this SIP Call-ID, with its call's `line_number`, or None."""
 
     async def search(self, wanted: CallFilter) -> Page:
         """Calls, newest first."""

@@ -5,16 +5,17 @@ once by Asterisk (CEL) and once on the wire (SIP), each knowing something the ot
 
     method               seen in CEL                      seen on the wire                       key
     redirect             FORWARD with the target          3xx from a phone, with Contact         call, target
-    refer                –                                REFER                                  Call-ID, CSeq
+    refer                –                                REFER                                  Call-ID, CSeq in a call
     replaces             –                                INVITE with Replaces                   Call-ID
     star_code            FORWARD_ATTEMPT by the dialplan  INVITE to no plain number              call
     second_call          FORWARD_ATTEMPT by the dialplan  –                                      call
-    second_registration  –                                REGISTER refused (≥ 403)               phone, Contact, hour
+    second_registration  –                                REGISTER refused                       phone, Contacts, hour
     malformed            –                                a packet that is no SIP (engine's log)  source, minute
     feature_code         DTMF * or # of our phone         –                                      leg
     forward_context      FORWARD_ATTEMPT by the net       –                                      call, target
 
-A refused registration is repeated by its phone for as long as it is plugged in; one row an hour says enough.
+A refused registration is repeated by its phone for as long as it is plugged in; one row an hour says enough. A REFER
+outside a dialog is challenged and sent again with a password, which is one attempt.
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway.core.cel import CelEvent
 from gateway.core.directory import Directory
-from gateway.core.sip import SipMessage, uri_of, user_of
+from gateway.core.registration import Registration
+from gateway.core.sip import SipMessage, parameter, uri_of, user_of
 
 EVIDENCE_MAX = 8_000  # characters of raw text kept of one message
 KEY_MAX = TARGET_MAX = 255
 PHONE_MAX = 64
+EXTENSION_MAX = 79  # bytes: what Asterisk keeps of a user part (AST_MAX_EXTENSION)
 
 # What the codes mean that people dial; all strings that are no plain number are denied, the table only names them.
 _CODES = (
@@ -79,11 +82,15 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class CallOfMessage:
-    """What CEL knows of a SIP Call-ID: the call, the phone or trunk at the other end, and which party that is."""
+    """What CEL knows of a SIP Call-ID: the call, the phone or trunk at the other end, which party that is, the line.
+
+    For an INVITE with Replaces it is the call that Replaces names, not the one that the INVITE would begin.
+    """
 
     call_id: str
     endpoint: str
     party: str
+    line_number: str | None = None
 
 
 def plain(dialled: str) -> str:
@@ -139,7 +146,7 @@ def endpoint_of(channel: str) -> str:
 
 def _redirect_event(event: CelEvent, directory: Directory) -> ForwardAttempt:
     """FORWARD stands on the caller's channel: which phone did it is known on the wire, the line from here."""
-    target = event.fact("forward")
+    target = _extension(event.fact("forward"))
     line = directory.line_of(event.dnid or event.exten)
     return ForwardAttempt(
         key=f"redirect|{event.linkedid}|{target}"[:KEY_MAX],
@@ -192,7 +199,7 @@ def is_suspicious(message: SipMessage, directory: Directory) -> bool:
     """
     if message.status:
         return (300 <= message.status < 400 and message.method == "INVITE") or (
-            message.status >= 403 and message.method == "REGISTER"
+            message.status >= 401 and message.method == "REGISTER"
         )
     if message.method == "INVITE":
         return bool(
@@ -205,20 +212,17 @@ def is_suspicious(message: SipMessage, directory: Directory) -> bool:
 
 
 def attempt_in_message(
-    message: SipMessage, call: CallOfMessage | None, directory: Directory, refused_contact: str = ""
+    message: SipMessage, call: CallOfMessage | None, directory: Directory, registration: Registration | None = None
 ) -> ForwardAttempt | None:
-    """The attempt a suspicious message is, or None. `refused_contact`: the Contact of a refused REGISTER."""
+    """The attempt a suspicious message is, or None. `registration`: the one that the message answers."""
     if message.status and message.method == "REGISTER":
-        return _registration(message, directory, refused_contact)
+        return _registration(message, directory, registration)
     if message.status:
         return _redirect(message, call, directory)
     if message.method == "REFER":
-        cseq = message.header("cseq").split(" ")[0]
-        key = f"refer|{message.header('call-id')}|{cseq}"
-        return _on_wire(key, "refer", message, call, directory, uri_of(message.header("refer-to")))
+        return _refer(message, call, directory)
     if message.header("replaces"):
-        key = f"replaces|{message.header('call-id')}"
-        return _on_wire(key, "replaces", message, call, directory, message.header("replaces"))
+        return _takeover(message, call, directory)
     if (
         call
         and call.party == "caller"
@@ -227,6 +231,11 @@ def attempt_in_message(
     ):
         return _on_wire(f"star_code|{call.call_id}", "star_code", message, call, directory, message.request_user)
     return None
+
+
+def replaced_call_id(message: SipMessage) -> str:
+    """The SIP Call-ID of the dialog that an INVITE wants to take over; empty when it wants none."""
+    return message.header("replaces").partition(";")[0].strip()
 
 
 def _is_number(text: str) -> bool:
@@ -253,28 +262,83 @@ def attempt_in_log(line: LogLine) -> ForwardAttempt | None:
 
 
 def _redirect(message: SipMessage, call: CallOfMessage | None, directory: Directory) -> ForwardAttempt | None:
-    contact = message.header("contact")
-    if not contact:
+    """A phone that says 3xx has sent the call away, even when it does not say where to."""
+    contacts = message.values("contact")
+    if not contacts and not (call and directory.line_of_phone(call.endpoint)):
         return None
-    target = user_of(contact) or uri_of(contact)
+    target = _followed(contacts)
     key = f"redirect|{call.call_id if call else message.header('call-id')}|{target}"
     return _on_wire(key, "redirect", message, call, directory, target)
 
 
-def _registration(message: SipMessage, directory: Directory, contact: str) -> ForwardAttempt | None:
+def _followed(contacts: Sequence[str]) -> str:
+    """Where Asterisk would go: the SIP address with the highest q (1 when not said), the first among equals.
+
+    When there is none, such as with tel: alone, the first address as it stands.
+    """
+    addresses = [contact for contact in contacts if uri_of(contact).lower().startswith(("sip:", "sips:"))]
+    wanted = max(addresses or contacts, key=_preference, default="")
+    return _extension(user_of(wanted)) or uri_of(wanted)
+
+
+def _preference(contact: str) -> float:
+    try:
+        q = float(parameter(contact, "q"))
+    except ValueError:
+        return 1.0
+    return q if 0 < q <= 1 else 1.0
+
+
+def _extension(user: str) -> str:
+    """What Asterisk keeps of a user part, so that both sides name the same target."""
+    return user.encode()[:EXTENSION_MAX].decode(errors="ignore")
+
+
+def _refer(message: SipMessage, call: CallOfMessage | None, directory: Directory) -> ForwardAttempt:
+    """Somebody who is no phone of ours, a caller say, may move a call of ours: then it is that call's line."""
+    key = f"refer|{message.header('call-id')}"
+    if parameter(message.header("to"), "tag"):
+        key += f"|{message.header('cseq').split(' ')[0]}"
+    found = _on_wire(key, "refer", message, call, directory, uri_of(message.header("refer-to")))
+    return replace(found, line_number=found.line_number or _line_asked(message, call, directory))
+
+
+def _takeover(message: SipMessage, call: CallOfMessage | None, directory: Directory) -> ForwardAttempt:
+    """`call` is the one to be taken over, so its line counts; the thief is named by himself."""
+    key = f"replaces|{message.header('call-id')}"
+    found = _on_wire(key, "replaces", message, None, directory, message.header("replaces"))
+    if call is None:
+        return replace(found, line_number=found.line_number or _line_asked(message, call, directory))
+    return replace(found, call_id=call.call_id, line_number=call.line_number or found.line_number)
+
+
+def _line_asked(message: SipMessage, call: CallOfMessage | None, directory: Directory) -> str | None:
+    """The line that a request is about when its sender is no phone of ours: that of the call, else the one it names."""
+    if call is not None and call.line_number:
+        return call.line_number
+    line = directory.line_of_phone(message.request_user) or directory.line_of(message.request_user)
+    return line.number if line else None
+
+
+def _registration(
+    message: SipMessage, directory: Directory, registration: Registration | None
+) -> ForwardAttempt | None:
     phone = user_of(message.header("to"))
     line = directory.line_of_phone(phone)
-    if line is None:
+    refused = registration.is_refused_by(message) if registration else message.status >= 403
+    if line is None or not refused:
         return None
     hour = message.at.strftime("%Y%m%d%H")
+    seen = (registration.request, message) if registration else (message,)
+    contacts = ", ".join(map(uri_of, seen[0].values("contact"))) if registration else ""
     return ForwardAttempt(
-        key=f"second_registration|{phone}|{hour}|{uri_of(contact)}"[:KEY_MAX],
+        key=f"second_registration|{phone}|{hour}|{contacts}"[:KEY_MAX],
         method="second_registration",
         at=message.at,
         line_number=line.number,
         phone=phone,
-        target=(uri_of(contact) or message.target)[:TARGET_MAX],
-        evidence=(_of_message(message),),
+        target=(contacts or message.target)[:TARGET_MAX],
+        evidence=tuple(map(_of_message, seen)),
     )
 
 

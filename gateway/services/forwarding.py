@@ -21,6 +21,7 @@ from gateway.core import diversion, forwarding
 from gateway.core.cel import CelEvent
 from gateway.core.directory import Directory
 from gateway.core.forwarding import CallOfMessage, ForwardAttempt, LogLine
+from gateway.core.registration import Registration
 from gateway.core.sip import SipMessage
 from gateway.ports import LiveFeed, Store, UnitOfWork
 
@@ -45,7 +46,7 @@ class ForwardingWatch:
         self._directory = directory
         self._lag_s = lag_s
         self._began = now()
-        self._registrations: OrderedDict[str, str] = OrderedDict()  # Call-ID → Contact of the last REGISTER
+        self._registrations: OrderedDict[str, Registration] = OrderedDict()  # by Call-ID
         self._events_stored = asyncio.Event()
 
     async def on_events(self, uow: UnitOfWork, events: Sequence[CelEvent]) -> None:
@@ -62,15 +63,16 @@ class ForwardingWatch:
 
     async def on_message(self, message: SipMessage) -> None:
         """One raw SIP message; returns when what it says is stored. Raises StoreError."""
-        if message.method == "REGISTER" and not message.status:
-            self._remember_registration(message)
+        registration = self._registrations.get(message.header("call-id"))
+        if message.method == "REGISTER":
+            self._remember(message, registration)
         if not forwarding.is_suspicious(message, self._directory()):
             return
         call = await self._call_of(message)
-        attempt = forwarding.attempt_in_message(
-            message, call, self._directory(), self._registrations.get(message.header("call-id"), "")
-        )
-        chain = diversion.chain(message) if call and call.party == "caller" and not message.status else ()
+        attempt = forwarding.attempt_in_message(message, call, self._directory(), registration)
+        chain = diversion.chain(message, self._directory()) if call and _begins(message, call) else ()
+        if attempt is None and not chain:
+            return
         async with self._store.begin() as uow:
             if attempt is not None:
                 await self._store_attempt(uow, attempt)
@@ -85,15 +87,16 @@ class ForwardingWatch:
                 await self._store_attempt(uow, attempt)
 
     async def _call_of(self, message: SipMessage) -> CallOfMessage | None:
-        """The call of a Call-ID; waits for an event under way when the message is fresh."""
-        if message.method == "REGISTER" or message.header("replaces"):
-            return None  # no call of ours will ever have this Call-ID
+        """The call that a message is about; waits for an event under way when the message is fresh."""
+        if message.method == "REGISTER":
+            return None
+        sip_call_id = forwarding.replaced_call_id(message) or message.header("call-id")
         while True:
             self._events_stored.clear()
             async with self._store.begin() as uow:
-                leg = await uow.calls.leg_of_sip(message.header("call-id"))
+                leg = await uow.calls.leg_of_sip(sip_call_id)
             if leg is not None:
-                return CallOfMessage(leg["call_id"], leg["endpoint"], leg["party"])
+                return CallOfMessage(leg["call_id"], leg["endpoint"], leg["party"], leg["line_number"])
             if now() - max(message.at, self._began) > CALL_KNOWN_WITHIN and self._lag_s() <= 0:
                 return None
             try:
@@ -101,8 +104,11 @@ class ForwardingWatch:
             except TimeoutError:
                 continue
 
-    def _remember_registration(self, message: SipMessage) -> None:
-        self._registrations[message.header("call-id")] = message.header("contact")
+    def _remember(self, message: SipMessage, known: Registration | None) -> None:
+        if known is None and message.status:
+            return
+        now_known = known.after(message) if known else Registration(message)
+        self._registrations[message.header("call-id")] = now_known
         while len(self._registrations) > REGISTRATIONS_KEPT:
             self._registrations.popitem(last=False)
 
@@ -114,3 +120,8 @@ class ForwardingWatch:
         await uow.alarms.raise_("forward_attempt", "warning", attempt.key, what, attempt.at)
         shown = {**asdict(attempt), "at": attempt.at.isoformat(), "evidence": []}
         self._live.publish("forward_attempt", shown)
+
+
+def _begins(message: SipMessage, call: CallOfMessage) -> bool:
+    """Whether it is the INVITE with which the call came to us: what it says of diversions is the call's own story."""
+    return call.party == "caller" and not message.status and not message.header("replaces")

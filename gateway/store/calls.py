@@ -49,7 +49,12 @@ _EVENTS = (
     .where(tables.events.c.linkedid == bindparam("call_id"))
     .order_by(tables.events.c.at, tables.events.c.file, tables.events.c.offset)
 )
-_OF_SIP = select(tables.legs).where(tables.legs.c.sip_call_id == bindparam("sip_call_id")).limit(1)
+_OF_SIP = (
+    select(tables.legs, _C.line_number)
+    .join(tables.calls, tables.legs.c.call_id == _C.id)
+    .where(tables.legs.c.sip_call_id == bindparam("sip_call_id"))
+    .limit(1)
+)
 _OPEN_LEGS = (
     select(tables.legs)
     .join(tables.calls, tables.legs.c.call_id == _C.id)
@@ -82,7 +87,7 @@ class SqlCallRows:
         await self._transaction.write(update(tables.calls).where(_C.id == call_id).values(values))
 
     async def leg_of_sip(self, sip_call_id: str) -> Row | None:
-        """The leg that has this SIP Call-ID, or None."""
+        """The leg that has this SIP Call-ID, with its call's `line_number`, or None."""
         return await self._transaction.first(_OF_SIP, {"sip_call_id": sip_call_id}) if sip_call_id else None
 
     async def search(self, wanted: CallFilter) -> Page:

@@ -18,8 +18,10 @@ from gateway.core.forwarding import (
     feature_codes,
     is_suspicious,
     meaning_of_code,
+    replaced_call_id,
 )
 from gateway.core.inventory import Inventory, Line, Phone, Trunk, Unit
+from gateway.core.registration import Registration
 from gateway.core.sip import SipMessage, parse
 
 AT = datetime(2026, 11, 23, 13, 59, 59, tzinfo=UTC)
@@ -198,8 +200,11 @@ def test_endpoint_of(channel: str, endpoint: str) -> None:
         ("SIP/2.0 302 Moved", ["CSeq: 1 OPTIONS"], False),
         ("SIP/2.0 486 Busy", ["CSeq: 1 INVITE"], False),
         ("SIP/2.0 403 Forbidden", ["CSeq: 1 REGISTER"], True),
-        ("SIP/2.0 401 Unauthorized", ["CSeq: 1 REGISTER"], False),
+        ("SIP/2.0 401 Unauthorized", ["CSeq: 1 REGISTER"], True),
         ("SIP/2.0 200 OK", ["CSeq: 1 REGISTER"], False),
+        (f"INVITE sip:{OURS};postd=*57*1@x;user=phone SIP/2.0", [], False),
+        ("INVITE tel:+862283000000;phone-context=x SIP/2.0", [], False),
+        ("INVITE tel:*57*1 SIP/2.0", [], True),
         (f"REFER sip:{OURS}@x SIP/2.0", ["Refer-To: <sip:1@x>"], True),
         (f"INVITE sip:{OURS}@x SIP/2.0", [], False),
         (f"INVITE sip:+86{OURS[1:]}@x SIP/2.0", [], False),
@@ -220,7 +225,8 @@ def test_suspicious(start: str, headers: list[str], suspicious: bool) -> None:
 
 
 def test_refer() -> None:
-    refer = message("REFER sip:1@x SIP/2.0", "CSeq: 7 REFER", f"Refer-To: <sip:{TARGET}@x?Replaces=y>")
+    told = ("To: <sip:1@x>;tag=2", "CSeq: 7 REFER", f"Refer-To: <sip:{TARGET}@x?Replaces=y>")
+    refer = message("REFER sip:1@x SIP/2.0", *told)
     found = one(attempt_in_message(refer, AS_CALLED, DIRECTORY))
     assert (found.key, found.method, found.target) == ("refer|c@x|7", "refer", f"sip:{TARGET}@x?Replaces=y")
     assert (found.line_number, found.phone, found.call_id) == (OURS, "desk1", CALL)
@@ -233,15 +239,74 @@ def test_refer_of_a_phone_without_a_call_is_named_by_its_from() -> None:
     assert (found.phone, found.line_number, found.call_id) == ("desk2", OTHERS, None)
 
 
+def test_refer_outside_a_call_is_one_attempt_however_often_it_is_challenged() -> None:
+    told = ("To: <sip:1@x>", "From: <sip:desk2@x>", f"Refer-To: sip:{TARGET}@x")
+    keys = [
+        one(attempt_in_message(message("REFER sip:1@x SIP/2.0", f"CSeq: {count} REFER", *told), None, DIRECTORY)).key
+        for count in (1, 2)
+    ]
+    assert keys == ["refer|c@x"] * 2
+
+
+def test_refer_by_somebody_who_is_no_phone_of_ours_names_the_line_of_the_call() -> None:
+    refer = message("REFER sip:1@x SIP/2.0", "CSeq: 7 REFER", f"Refer-To: <sip:{TARGET}@x>")
+    found = one(attempt_in_message(refer, CallOfMessage(CALL, "carrier", "caller", OURS), DIRECTORY))
+    assert (found.phone, found.line_number, found.call_id) == ("carrier", OURS, CALL)
+
+
+@pytest.mark.parametrize("asked", [OURS, f"+86{OURS[1:]}", "desk1"])
+@pytest.mark.parametrize("header", ["Refer-To: <sip:1@x>", "Replaces: a@b;to-tag=1;from-tag=2"])
+def test_a_stranger_outside_any_call_is_about_the_line_he_names(asked: str, header: str) -> None:
+    method = "REFER" if "Refer" in header else "INVITE"
+    request = message(f"{method} sip:{asked}@x SIP/2.0", "From: <sip:stranger@x>", header)
+    assert one(attempt_in_message(request, None, DIRECTORY)).line_number == OURS
+
+
 def test_replaces() -> None:
     invite = message(f"INVITE sip:{OURS}@x SIP/2.0", "From: <sip:stranger@x>", "Replaces: a@b;to-tag=1;from-tag=2")
     found = one(attempt_in_message(invite, None, DIRECTORY))
     assert (found.key, found.method, found.target) == ("replaces|c@x", "replaces", "a@b;to-tag=1;from-tag=2")
-    assert (found.phone, found.line_number) == ("stranger", None)
+    assert (found.phone, found.line_number) == ("stranger", OURS)
 
 
-def test_redirect_without_contact_is_no_attempt() -> None:
-    assert attempt_in_message(message("SIP/2.0 305 Use Proxy", "CSeq: 1 INVITE"), AS_CALLED, DIRECTORY) is None
+@pytest.mark.parametrize("thief", ["stranger", "desk2"])
+def test_replaces_names_the_call_and_the_line_that_would_be_taken_over(thief: str) -> None:
+    invite = message(f"INVITE sip:{OURS}@x SIP/2.0", f"From: <sip:{thief}@x>", "Replaces: a@b ;to-tag=1;from-tag=2")
+    assert replaced_call_id(invite) == "a@b"
+    found = one(attempt_in_message(invite, CallOfMessage(CALL, "desk1", "called", OURS), DIRECTORY))
+    assert (found.key, found.phone, found.line_number, found.call_id) == ("replaces|c@x", thief, OURS, CALL)
+
+
+def test_an_invite_without_replaces_takes_nothing_over() -> None:
+    assert replaced_call_id(message(f"INVITE sip:{OURS}@x SIP/2.0")) == ""
+
+
+def redirected(*contacts: str, by: str = "desk1") -> ForwardAttempt | None:
+    answer = message("SIP/2.0 302 Moved", "CSeq: 1 INVITE", *(f"Contact: {contact}" for contact in contacts))
+    return attempt_in_message(answer, CallOfMessage(CALL, by, "called", OURS), DIRECTORY)
+
+
+@pytest.mark.parametrize(
+    ("contacts", "target"),
+    [
+        ((), ""),
+        (("<sip:1@x>;q=0.2, <sip:2@x>;q=0.9",), "2"),
+        (("<sip:1@x>", "<sip:2@x>;q=0.9"), "1"),
+        (("<sip:1@x>;q=0.5", "<sip:2@x>;q=0.5"), "1"),
+        (("<sip:1@x>;q=much", "<sip:2@x>;q=7"), "1"),
+        (("<tel:+861>", "<sips:2@x>;q=0.1"), "2"),
+        (("tel:+86-1;q=0.1",), "+86-1"),
+        (("<sip:10.0.0.1>",), "sip:10.0.0.1"),
+        (("<https://x/?a=1>",), "https://x/?a=1"),
+    ],
+)
+def test_redirect_names_the_target_that_would_be_followed(contacts: tuple[str, ...], target: str) -> None:
+    found = one(redirected(*contacts))
+    assert (found.target, found.phone, found.line_number) == (target, "desk1", OURS)
+
+
+def test_redirect_without_contact_by_the_carrier_is_no_attempt() -> None:
+    assert redirected(by="carrier") is None
 
 
 def test_diverted_call_to_us_is_no_attempt() -> None:
@@ -257,8 +322,9 @@ def test_code_of_a_stranger_or_towards_a_phone_is_no_attempt() -> None:
 
 
 def refused(contact: str, at: datetime = AT, phone: str = "desk1") -> ForwardAttempt | None:
-    answer = message("SIP/2.0 403 Forbidden", "CSeq: 2 REGISTER", f"To: <sip:{phone}@x>", at=at)
-    return attempt_in_message(answer, None, DIRECTORY, contact)
+    told = ("CSeq: 2 REGISTER", f"To: <sip:{phone}@x>")
+    register = Registration(message("REGISTER sip:x SIP/2.0", *told, f"Contact: {contact}", at=at))
+    return attempt_in_message(message("SIP/2.0 403 Forbidden", *told, at=at), None, DIRECTORY, register)
 
 
 def test_second_registration_is_told_once_an_hour_for_each_device() -> None:
@@ -271,12 +337,30 @@ def test_second_registration_is_told_once_an_hour_for_each_device() -> None:
     assert refused("<sip:x@10.0.0.9>", phone="nobody") is None
 
 
+def test_second_registration_shows_what_was_asked_and_every_device() -> None:
+    found = one(refused("<sip:desk1@10.0.0.9>, <sip:13800000000@10.0.0.5>"))
+    assert found.target == "sip:desk1@10.0.0.9, sip:13800000000@10.0.0.5"
+    assert [item["text"].partition("\n")[2].split(" ")[0] for item in found.evidence] == ["REGISTER", "SIP/2.0"]
+
+
+def test_the_first_challenge_is_no_attempt() -> None:
+    told = ("CSeq: 1 REGISTER", "To: <sip:desk1@x>")
+    registration = Registration(message("REGISTER sip:x SIP/2.0", *told))
+    assert attempt_in_message(message("SIP/2.0 401 Unauthorized", *told), None, DIRECTORY, registration) is None
+
+
+def test_refused_registration_whose_request_was_not_seen() -> None:
+    answer = message("SIP/2.0 403 Forbidden", "CSeq: 2 REGISTER", "To: <sip:desk1@x>")
+    assert one(attempt_in_message(answer, None, DIRECTORY)).target == "127.0.0.1:5060"
+
+
 # --- both sides ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", [TARGET, "*57*1#", "＊57＊", "8001", "a" * 400])
+@pytest.mark.parametrize("target", [TARGET, "*57*1#", "＊57＊", "8001", "a" * 400, "＊" * 40])
 def test_redirect_has_one_key(target: str) -> None:
-    (journal,) = attempts_in_events([event("FORWARD", "PJSIP/carrier-1", dnid=OURS, forward=target)], DIRECTORY)
+    kept = target.encode()[:79].decode(errors="replace")  # what Asterisk writes into the journal
+    (journal,) = attempts_in_events([event("FORWARD", "PJSIP/carrier-1", dnid=OURS, forward=kept)], DIRECTORY)
     answer = message("SIP/2.0 302 Moved", "CSeq: 1 INVITE", f"Contact: <sip:{target.replace('#', '%23')}@x>")
     wire = one(attempt_in_message(answer, AS_CALLED, DIRECTORY))
     assert (wire.key, wire.method, wire.target) == (journal.key, journal.method, journal.target)

@@ -170,7 +170,7 @@ async def test_a_leg_is_found_by_its_sip_call_id(store: Store) -> None:
         await uow.calls.save([CALL], {})
         leg = await uow.calls.leg_of_sip("a@b")
         assert leg is not None
-        assert leg["call_id"] == CALL.id
+        assert (leg["call_id"], leg["line_number"]) == (CALL.id, CALL.line_number)
         assert await uow.calls.leg_of_sip("c@d") is None
         assert await uow.calls.leg_of_sip("") is None
 
