@@ -6,6 +6,7 @@ file by write-and-rename, so Asterisk never reads half a file. `audit.py` reads 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from gateway.config import Config
+from gateway.config import Config, split_address
 from gateway.core.directory import Directory
 from gateway.core.inventory import Inventory, Line
 from gateway.share import share
@@ -56,6 +57,21 @@ def _line_facts(line: Line, directory: Directory, config: Config) -> dict[str, A
     }
 
 
+def _trunk_addresses(inventory: Inventory) -> list[str]:
+    """Where trunks are, as Asterisk's access lists take it: no names."""
+    hosts = [split_address(trunk.host)[0] for trunk in inventory.trunks]
+    found = [match for trunk in inventory.trunks for match in trunk.match]
+    return list(dict.fromkeys([*found, *(host for host in hosts if _is_address(host))]))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _values(config: Config, inventory: Inventory, places: Places) -> dict[str, Any]:
     ari_host, _, ari_port = places.ari_address.rpartition(":")
     directory = Directory.of(inventory)
@@ -78,6 +94,7 @@ def _values(config: Config, inventory: Inventory, places: Places) -> dict[str, A
         "lines": [_line_facts(line, directory, config) for line in inventory.own_lines],
         "remote_lines": [_line_facts(line, directory, config) for line in inventory.lines if line.owner == "remote"],
         "trunks": inventory.trunks,
+        "trunk_addresses": _trunk_addresses(inventory),
         "default_trunk": inventory.trunks[0].name if inventory.trunks else "",
     }
 

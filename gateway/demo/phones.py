@@ -133,11 +133,14 @@ class DeskPhone:
     host: str
     port: int
 
-    async def registers(self, contact_port: int | None = None, expected: int = 200, expires_s: int = 3600) -> None:
+    async def registers(
+        self, contact_port: int | None = None, expected: int = 200, expires_s: int = 3600, contact_host: str = ""
+    ) -> None:
         """Registers with digest; `expected` is the answer that ends it."""
+        contact = f"{contact_host or self.host}:{contact_port or self.port}"
         playing = await self.sipp.play(
             "register",
-            {"contact_port": contact_port or self.port, "expires": expires_s, "expected": expected},
+            {"contact": contact, "expires": expires_s, "expected": expected},
             host=self.host, port=free_port(self.host), target=self.registrar, options=self._account,
         )  # fmt: skip
         await playing.done(20.0)
