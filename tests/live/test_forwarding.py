@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from gateway.free_ports import free_port
 from tests.live import sound
-from tests.live.conftest import Office, dutyline
+from tests.live.conftest import CARRIER, Office, dutyline
 
 pytestmark = pytest.mark.live
 TARGET = "13800000000"
@@ -67,6 +69,7 @@ async def test_takeover_by_invite_with_replaces(office: Office, tmp_path: Path) 
     (attempt,) = await office.attempts("replaces")
     assert attempt["phone"] == "desk2"
     assert attempt["target"] == dialog
+    assert (attempt["line_number"], attempt["call_id"]) == ("02283000000", call["id"]), "what would be taken over"
     ended = await office.api(f"/calls/{call['id']}")
     assert [leg["endpoint"] for leg in ended["legs"]] == ["carrier", "desk1"]
     assert (await office.sealed(call["id"]))["length_s"] == pytest.approx(6.0, abs=0.2)
@@ -113,6 +116,49 @@ async def test_second_registration(office: Office) -> None:
     (attempt,) = await office.attempts("second_registration")
     assert (attempt["line_number"], attempt["phone"]) == ("02283000000", "desk1")
     assert ":6999" in attempt["target"]
+
+
+async def test_registration_that_would_send_the_calls_out_again(office: Office) -> None:
+    """A phone whose calls would ring at the carrier: the address of a trunk is nobody's telephone."""
+    await office.desk2.registers(contact_host=CARRIER, contact_port=office.carrier.port, expected=401)
+    (attempt,) = await office.attempts("second_registration")
+    assert (attempt["line_number"], attempt["phone"]) == ("02283000001", "desk2")
+    assert attempt["target"] == f"sip:desk2@{CARRIER}:{office.carrier.port}"
+    assert [item["text"].partition("\n")[2].split(" ")[0] for item in attempt["evidence"]] == ["REGISTER", "SIP/2.0"]
+
+
+async def test_registration_with_a_guessed_password(office: Office) -> None:
+    """Asked for the password again and again: refused, and on record."""
+    await replace(office.desk2, secret="a-guess").registers(expected=401)
+    (attempt,) = await office.attempts("second_registration")
+    assert (attempt["line_number"], attempt["phone"]) == ("02283000001", "desk2")
+
+
+async def test_own_call_begun_while_the_phone_rings(office: Office, tmp_path: Path) -> None:
+    """Answering then would give it two calls to mix: the caller hears that nobody answers, the own call stays."""
+    spoken = sound.speech(tmp_path / "a.alaw", 10, 6)
+    elsewhere = replace(office.carrier, port=free_port(CARRIER))
+    async with (
+        office.carrier.takes(ring_ms=100, speech=spoken) as remote,
+        office.desk1.takes(ring_ms=1500, speech=spoken) as phone,
+    ):
+        caller = await elsewhere.calls("02283000000", "02223000009", talk_ms=1500, speech=spoken)
+        await office.only_call(disposition="ringing")
+        own = await office.desk1.dials("02223000001", 200, scenario="talk", talk_ms=3000, speech=spoken)
+        await phone.done()
+        await caller.done()
+        await own.done()
+        await remote.done()
+    (attempt,) = await office.attempts("second_call")
+    assert (attempt["line_number"], attempt["phone"], attempt["target"]) == ("02283000000", "desk1", "02223000009")
+
+    async def told() -> bool:
+        return {call["direction"]: call["disposition"] for call in await office.calls()} == {
+            "inbound": "missed",
+            "outbound": "answered",
+        }
+
+    await office.until(told, 10)
 
 
 async def test_second_call_of_a_phone_that_is_in_a_call(office: Office, tmp_path: Path) -> None:
