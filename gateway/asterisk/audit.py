@@ -16,6 +16,7 @@ from gateway.asterisk.audit_engine import (
     ari_findings,
     asterisk_findings,
     cel_findings,
+    cli_findings,
     dahdi_findings,
     feature_findings,
     hep_findings,
@@ -23,6 +24,8 @@ from gateway.asterisk.audit_engine import (
     journal_findings,
     manager_findings,
     module_findings,
+    stasis_findings,
+    users_findings,
     websocket_findings,
 )
 from gateway.asterisk.audit_pjsip import elsewhere_findings, pjsip_findings
@@ -34,7 +37,8 @@ __all__ = ["FILES", "Finding", "findings"]
 
 NEEDED = ("modules", "pjsip", "extensions", "cel", "cel_custom", "features", "ari", "http")
 _ELSEWHERE = ("pjsip_wizard", "extconfig", "sorcery")
-FILES = (*NEEDED, "asterisk", "manager", "hep", "acl", "chan_dahdi", "websocket_client", *_ELSEWHERE)
+_MORE = ("asterisk", "manager", "hep", "acl", "chan_dahdi", "websocket_client", "cli", "stasis", "users")
+FILES = (*NEEDED, *_MORE, *_ELSEWHERE)
 
 
 def findings(folder: Path, *, ari_user: str = "dutyline", journal: Path | None = None) -> list[Finding]:
@@ -81,5 +85,8 @@ def _rules(confs: dict[str, Conf], ari_user: str, journal: Path | None) -> Itera
     if modules.has("chan_dahdi"):
         yield from dahdi_findings(confs["chan_dahdi"])
     yield from websocket_findings(confs["websocket_client"])
+    yield from cli_findings(confs["cli"])
+    yield from stasis_findings(confs["stasis"])
+    yield from users_findings(confs["users"])
     for name in _ELSEWHERE:
         yield from elsewhere_findings(f"{name}.conf", confs[name])

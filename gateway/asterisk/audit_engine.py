@@ -29,12 +29,18 @@ FORBIDDEN_MODULES = {
     "app_directed_pickup": "it takes over calls that ring",
     "app_chanspy": "it listens to other calls and speaks into them",
     "app_sla": "it lets phones share a line",
+    "app_confbridge": "it joins calls that are not its own",
+    "app_agent_pool": "it joins calls that are not its own",
+    "app_voicemail": "it lets a caller dial on",
+    "app_directory": "it lets a caller dial on",
+    "app_senddtmf": "it keys codes towards the carrier",
     "app_disa": "it gives callers a dial tone of ours",
     "app_system": "it runs programs",
     "app_externalivr": "it runs programs",
     "bridge_builtin_features": "it acts on keys pressed during a call",
     "chan_iax2": "it brings phones and trunks that nothing here guards",
     "chan_unistim": "it brings phones with forwarding of their own",
+    "chan_motif": "it brings trunks that nothing here guards",
     "res_pjsip_send_to_voicemail": "it lets a phone divert its calls to voicemail",
     "res_pjsip_one_touch_record_info": "it lets a phone switch a recording off",
     "res_pjsip_endpoint_identifier_anonymous": "it lets strangers in",
@@ -46,12 +52,15 @@ FORBIDDEN_MODULES = {
     "pbx_loopback": _ELSEWHERE,
     "res_clioriginate": _ACCOUNTS,
     "pbx_spool": _ACCOUNTS,
+    "res_calendar": "it makes calls when an appointment comes",
 }
 NEEDED_MODULES = {
     "cel_custom": "nothing of a call is recorded in the journal",
     "res_pjsip_acl": "addresses are not denied, neither to phones nor to INVITEs with Replaces",
     "res_pjsip_endpoint_identifier_ip": "INVITEs with Replaces are not recognised",
     "app_mixmonitor": "no call is recorded",
+    "app_celgenuserevent": "no attempt that the dialplan sees is recorded",
+    "func_groupcount": "a second call of a phone is not recognised",
 }
 _LOADING = ("load", "preload", "require", "preload-require")
 _FEATURE_DEFAULTS = {"blindxfer": "#", "disconnect": "*", "atxfer": "", "parkcall": "", "automixmon": ""}
@@ -267,6 +276,27 @@ def dahdi_findings(conf: Conf) -> Iterator[Finding]:
             if setting.name.lower() in _DAHDI_OFF and setting.is_true:
                 opens = "an analogue phone forwards or joins calls by itself"
                 yield present(setting, opens, f"set {setting.name} = no")
+
+
+def cli_findings(conf: Conf) -> Iterator[Finding]:
+    """cli.conf: commands at the start change what was read, past this audit."""
+    for setting in conf.named("startup_commands").settings:
+        if not setting.is_false:
+            yield present(setting, "a command at the start changes what this audit has read", "remove it")
+
+
+def stasis_findings(conf: Conf) -> Iterator[Finding]:
+    """stasis.conf: messages that Asterisk does not even make."""
+    for setting in conf.named("declined_message_types").all("decline"):
+        yield present(setting, "what happened is not told to the record", "remove it")
+
+
+def users_findings(conf: Conf) -> Iterator[Finding]:
+    """users.conf: pbx_config makes extensions of it, with a Dial of its own."""
+    for section in conf.objects():
+        if section.name.lower() != "general":
+            opens = "its extension is dialled past every check"
+            yield absent(section, "a place in extensions.conf", opens, "remove it")
 
 
 def websocket_findings(conf: Conf) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ settings: requests with Replaces and Refer-To are led to it by their header, bef
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,18 @@ from gateway.asterisk.conf_reader import Conf, Section, Setting
 from gateway.asterisk.finding import Finding, absent, present
 
 NET = "forward-denied"
+_DESK = "from-desk"
 TAKEOVER_HEADERS = ("Replaces", "Refer-To")
 # Variables that give a channel features, or move where its forwards end.
 FEATURE_VARIABLES = ("BRIDGE_FEATURES", "DYNAMIC_FEATURES", "TRANSFER_CONTEXT")
+# Functions that do the same, by set_var as well as in the dialplan.
+_FEATURE_FUNCTIONS = re.compile(
+    r"_*(CHANNEL\((dtmf_features|callgroup|pickupgroup|namedcallgroup|namedpickupgroup|after_bridge_goto)\)"
+    r"|FEATURE(MAP)?\(.*\))",
+    re.I,
+)
 _EVERYBODY = {"0.0.0.0/0.0.0.0": 4, "0.0.0.0/0": 4, "::/0": 6}
+BROADEST = {4: 8, 6: 16}  # a network with a shorter prefix is nobody's trunk
 _ANY_VALUE = re.compile(r"/\^?\.[*+]\$?/")
 
 
@@ -46,6 +55,11 @@ _MAPPED = ("endpoint", "aor", "auth", "identify", "global")
 _GROUPS = ("call_group", "pickup_group", "named_call_group", "named_pickup_group")
 
 
+def gives_features(variable: str) -> bool:
+    """Whether a variable or function of that name lets keys act, lets others pick up, or moves the call on."""
+    return variable.lstrip("_") in FEATURE_VARIABLES or _FEATURE_FUNCTIONS.fullmatch(variable) is not None
+
+
 def pjsip_findings(pjsip: Conf, acls: Conf) -> Iterator[Finding]:
     """Every open way in `pjsip`; `acls` is acl.conf, which endpoints may refer to."""
     stack = _Stack(pjsip, acls)
@@ -56,6 +70,8 @@ def pjsip_findings(pjsip: Conf, acls: Conf) -> Iterator[Finding]:
             yield from _options(endpoint)
             yield from _variables(endpoint)
             yield from _identity(endpoint, stack)
+        if any(_is_duty_line(setting) for setting in endpoint.all("set_var")):
+            yield from _phone(endpoint, stack)
     for aor in stack.of_type("aor"):
         yield from _registrations(aor)
     yield from _takeover(stack)
@@ -80,6 +96,10 @@ class _Stack:
 
     def identifies(self, endpoint: Section) -> list[Section]:
         return [section for section in self.of_type("identify") if section.value("endpoint") == endpoint.name]
+
+
+def _is_duty_line(setting: Setting) -> bool:
+    return setting.value.partition("=")[0].strip() == "DUTY_LINE"
 
 
 def _words(section: Section, name: str) -> list[str]:
@@ -113,7 +133,7 @@ def _variables(endpoint: Section) -> Iterator[Finding]:
             context = value
             if value != NET:
                 yield present(setting, "a followed forward is dialled", remedy)
-        elif name.lstrip("_") in FEATURE_VARIABLES:
+        elif gives_features(name):
             yield present(setting, "keys pressed during a call transfer it", "remove this variable")
     if context is None:
         yield absent(endpoint, "set_var FORWARD_CONTEXT", "a followed forward is dialled in its own context", remedy)
@@ -133,11 +153,35 @@ def _identity(endpoint: Section, stack: _Stack) -> Iterator[Finding]:
         yield absent(endpoint, "identify", opens, "add an identify with the addresses of this trunk", "warning")
     for identify in identifies:
         for setting in identify.all("match"):
-            if any(word.strip() in _EVERYBODY for word in setting.value.split(",")):
+            if any(_is_everybody(word.strip()) for word in setting.value.split(",")):
                 yield present(setting, f"every stranger is the endpoint {endpoint.name}", "name the trunk's addresses")
         for setting in (*identify.all("match_header"), *identify.all("match_request_uri")):
             opens = f"whoever writes this into a request is the endpoint {endpoint.name}"
             yield present(setting, opens, "identify it by address")
+
+
+def _is_everybody(network: str) -> bool:
+    try:
+        told = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False  # a host's name
+    return told.prefixlen < BROADEST[told.version]
+
+
+def _phone(endpoint: Section, stack: _Stack) -> Iterator[Finding]:
+    """A duty phone is rung where it registered itself, and its calls go through the checks of its context."""
+    context = endpoint.last("context")
+    if context is None:
+        yield absent(endpoint, f"context = {_DESK}", "star codes and second calls are not looked for", "add it")
+    elif context.value != _DESK:
+        yield present(context, "star codes and second calls are not looked for", f"set context = {_DESK}")
+    places = [endpoint, *(aor for aor in stack.of_type("aor") if aor.name in _words(endpoint, "aors"))]
+    for setting in (found for place in places for found in place.all("outbound_proxy")):
+        yield present(setting, "its calls are sent to another machine", "remove it")
+    for setting in (found for place in places[1:] for found in place.all("contact")):
+        yield present(setting, "its calls ring there, whoever registered", "remove it")
+    if len(_words(endpoint, "aors")) > 1:
+        yield present(endpoint.all("aors")[-1], "it can register more than one device", f"set aors = {endpoint.name}")
 
 
 def _registrations(aor: Section) -> Iterator[Finding]:
@@ -147,6 +191,9 @@ def _registrations(aor: Section) -> Iterator[Finding]:
     existing = aor.last("remove_existing")
     if existing is not None and not existing.is_false:
         yield present(existing, "a newcomer can push the duty phone out", "set remove_existing = no")
+    path = aor.last("support_path")
+    if path is not None and path.is_true:
+        yield present(path, "whoever registers can have calls sent past its own address", "set support_path = no")
 
 
 def _takeover(stack: _Stack) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from gateway.asterisk.conf_reader import Conf, Setting
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 MOST_ALTERNATIVES = 256
 _NOT_CONTEXTS = ("general", "globals")
-_PRIORITY = re.compile(r"\s*(?P<priority>[^(,]*)(\([^)]*\))?\s*(,|$)")
+_PRIORITY = re.compile(r"\s*(?P<priority>[^(,]*)(\((?P<label>[^)]*)\))?\s*(,|$)")
 _NAME = re.compile(r"_*(\w+)")
 _SLICE = re.compile(r"(?P<name>.*?):(?P<first>\d+)(:(?P<length>\d+))?")
 _OPENING, _CLOSING = "([{", ")]}"
@@ -33,6 +33,7 @@ class Step:
     setting: Setting
     priority: str
     text: str  # application(arguments), or for a hint its devices
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,24 @@ def steps(conf: Conf) -> list[Step]:
                 continue
             head = _PRIORITY.match(rest)
             text = rest[head.end() :].strip() if head else rest
-            found.append(Step(section.name, pattern.strip(), setting, head["priority"].strip() if head else "", text))
+            priority, label = (head["priority"].strip(), head["label"] or "") if head else ("", "")
+            found.append(Step(section.name, pattern.strip(), setting, priority, text, label.strip()))
     return found
+
+
+def destinations(found: Invocation) -> list[str]:
+    """Where a jump may lead, as written: `context,extension,priority`, `label` or any shorter form; none for others."""
+    if found.app in ("goto", "gosub"):
+        return [found.arguments]
+    if found.app in ("gotoif", "gosubif", "gotoiftime"):
+        return [choice for choice in split(split(found.arguments, "?", 1)[-1], ":", 1) if choice.strip()]
+    return []
+
+
+def context_of(destination: str) -> str:
+    """The context that a destination names; empty when it stays where it is."""
+    parts = split(destination, ",")
+    return parts[0].strip() if len(parts) > 2 else ""
 
 
 def invocations(step: Step) -> list[Invocation]:

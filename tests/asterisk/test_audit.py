@@ -28,6 +28,11 @@ class Opened(NamedTuple):
 
 
 DIAL_IN = "Dial(${RING:1},${RING_S},iIb("
+DIAL_OUT = "Dial(PJSIP/${DIALLED}@${ROUTE},"
+PLAIN = 'GotoIf($[${REGEX("^[+]?[0-9]+$" ${DIALLED})} = 1]?plain:code-denied,s,1)'
+GOOD = 'GotoIf($[${REGEX("^[+]?[0-9]{3,20}$" ${DIALLED})} = 1]?good:bad)'
+STOPPED_IN = "[forward-stopped]"
+NET_IN = "[forward-denied]\nexten => _.,1,Set"
 PJSIP = [
     Opened("pjsip_duty", "redirect_method = user", "redirect_method = uri_core", "redirect_method = uri_core"),
     Opened("pjsip_duty", "redirect_method = user", "redirect_method = uri_pjsip", "redirect_method = uri_pjsip"),
@@ -50,12 +55,25 @@ PJSIP = [
         Opened("pjsip_duty", "[desk2](phone)", f"[desk2](phone)\nset_var = __{name}=T", f"__{name}=T")
         for name in audit_pjsip.FEATURE_VARIABLES
     ),
+    *(
+        Opened("pjsip_duty", "[desk2](phone)", f"[desk2](phone)\nset_var = {name}=T", f"{name}=T")
+        for name in ("CHANNEL(dtmf_features)", "__CHANNEL(pickupgroup)", "FEATUREMAP(blindxfer)")
+    ),
+    Opened("pjsip_duty", "[desk2](phone)", "[desk2](phone)\noutbound_proxy = sip:10.0.0.9", "another machine"),
+    Opened("pjsip_duty", "[desk2](phone)", "[desk2](phone)\ncontext = outbound", "context = outbound"),
+    Opened("pjsip_duty", "context = from-desk\n", "", "without context = from-desk", count=3),
+    Opened("pjsip_duty", "aors = desk2", "aors = desk2,desk3", "more than one device"),
+    Opened("pjsip_duty", "[desk2](phone-aor)", "[desk2](phone-aor)\ncontact = sip:1@10.0.0.9", "whoever registered"),
+    Opened("pjsip_duty", "[desk2](phone-aor)", "[desk2](phone-aor)\noutbound_proxy = sip:x", "another machine"),
+    Opened("pjsip_duty", "max_contacts = 1", "max_contacts = 1\nsupport_path = yes", "support_path = yes"),
     Opened("pjsip_duty", "max_contacts = 1", "max_contacts = 2", "max_contacts = 2"),
     Opened("pjsip_duty", "remove_existing = no", "remove_existing = yes", "remove_existing = yes"),
     Opened("pjsip_duty", "auth = desk2\n", "", "whoever writes its name into From"),
     Opened("pjsip_duty", "identify_by = ip\n", "", "whoever writes its name into From", count=2),
     Opened("pjsip_duty", "endpoint = carrier\n", "endpoint = other\n", "without identify", "warning"),
     Opened("pjsip_duty", "match = 127.0.0.5", "match = 127.0.0.5,0.0.0.0/0", "every stranger is the endpoint carrier"),
+    Opened("pjsip_duty", "match = 127.0.0.5", "match = 0.0.0.0/1", "every stranger is the endpoint carrier"),
+    Opened("pjsip_duty", "match = 127.0.0.5", "match = 64.0.0.0/192.0.0.0", "every stranger is the endpoint carrier"),
     Opened("pjsip_duty", "match = 127.0.0.5", "match_header = X-Us: 1", "whoever writes this into a request"),
     Opened("pjsip_duty", "match = 127.0.0.5", "match_request_uri = 1", "whoever writes this into a request"),
     Opened(
@@ -81,10 +99,20 @@ DIALPLAN = [
     Opened("extensions", "[globals]", "[globals]\nTRANSFER_CONTEXT = x", "TRANSFER_CONTEXT = x"),
     Opened("extensions_duty", "[forward-denied]", "[forward-denied-not]", "no context [forward-denied]"),
     Opened("extensions_duty", "[forward-stopped]", "exten => 1,1,Dial(PJSIP/a,1,i)\n[forward-stopped]", "only log and"),
+    Opened("extensions_duty", NET_IN, "[forward-denied]\nexten => _X.,1,Set", "an extension _."),
+    Opened("extensions_duty", NET_IN, "[forward-denied]\ninclude => outbound\nexten => _.,1,Set", "include = outbound"),
+    Opened("extensions_duty", "(FORWARD_ATTEMPT,method=forward_context", "(X,x", "CELGenUserEvent(FORWARD_ATTEMPT,…)"),
+    Opened("extensions_duty", STOPPED_IN, f"{STOPPED_IN}\nexten => 1,1,Dial(PJSIP/a,1,i)", "dial: a followed forward"),
+    Opened("extensions_duty", STOPPED_IN, f"{STOPPED_IN}\nexten => 1,1,Goto(${{T}},1,1)", "a variable chooses where"),
     *(
         Opened("extensions_duty", DIAL_IN, DIAL_IN.replace("iI", f"iI{letter}"), f"the Dial option {letter}: ")
-        for letter in "tTkKhHwWxXFGgdpPnNO"
+        for letter in "tTkKhHwWxXFGgdDpPnNO"
     ),
+    Opened("extensions_duty", DIAL_OUT, "Dial(PJSIP/110@${ROUTE},", "it always dials PJSIP/110@", count=2),
+    Opened("extensions_duty", DIAL_OUT, "Dial(PJSIP/${CUT(DIALLED,x,1)}@${ROUTE},", "star and hash codes too"),
+    Opened("extensions_duty", DIAL_OUT, "Dial(IAX2/${DIALLED}@${ROUTE},", "IAX2 leads past our trunks"),
+    Opened("extensions_duty", "Set(RING=${RING}&PJSIP/", "Set(RING=&PJSIP/1@carrier${RING}&PJSIP/", "PJSIP/1@carrier"),
+    Opened("extensions_duty", "/${PJSIP_CONTACT(${AOR_CONTACT},uri)}", "/sip:1@10.0.0.9", "it always dials"),
     Opened("extensions_duty", DIAL_IN, DIAL_IN.replace("iI", "iI~"), "the Dial option ~: it is not known"),
     Opened("extensions_duty", DIAL_IN, DIAL_IN.replace("iI", "I"), "the Dial option i: it is missing"),
     Opened("extensions_duty", "(UNRECORDED=A(", "(UNRECORDED=tA(", "the Dial option t: ", count=2),
@@ -120,6 +148,11 @@ DIALPLAN = [
             "FEATUREMAP(blindxfer)",
         )
     ),
+    *(
+        Opened("extensions_duty", "Wait(0.3)", f"Set({name}=x)", f"the variable {name} moves the call")
+        for name in audit_dialplan.MOVING_VARIABLES
+    ),
+    Opened("extensions_duty", "GOSUB_RESULT=BUSY", "GOSUB_RESULT=GOTO:a^b^1", "the variable GOSUB_RESULT moves"),
     Opened("extensions_duty", "Wait(0.3)", "MSet(A=1,__FORWARD_CONTEXT=x)", "leave FORWARD_CONTEXT at"),
     Opened("extensions_duty", "Wait(0.3)", "Set(GLOBAL(FORWARD_CONTEXT)=x)", "leave FORWARD_CONTEXT at"),
     Opened("extensions_duty", "Wait(0.3)", "Set(${ARG1}=x)", "a variable chooses which variable"),
@@ -176,6 +209,9 @@ ENGINE = [
     Opened("cel_custom", "cel.json]", "elsewhere.json]", "the journal is not written where it is read"),
     Opened("cel_custom", "format = json", "format = dsv", "the journal is not written where it is read"),
     *(Opened("cel_custom", f"{name},", "", f"without fields {name}") for name in audit_engine.CEL_FIELDS[1:-1]),
+    Opened("cli", "", "[startup_commands]\ndialplan set global FORWARD_CONTEXT x = yes", "FORWARD_CONTEXT x = yes"),
+    Opened("stasis", "", "[declined_message_types]\ndecline = cel_generic_type", "decline = cel_generic_type"),
+    Opened("users", "", "[general]\nhasexten = no\n[6000]\nfullname = x", "[6000] without a place"),
     Opened("hep", "enabled = yes", "enabled = no", "enabled = yes", "warning"),
     Opened("hep", "uuid_type = call-id", "uuid_type = channel", "without uuid_type", "warning"),
     Opened("hep", "capture_address = 127.0.0.1", "capture_address = 10.0.0.9", "capture_address = 10.0.0.9:9060"),
@@ -222,6 +258,30 @@ def test_each_open_way_is_found(tmp_path: Path, texts: dict[str, str], opened: O
     assert {(finding.severity, opened.words in str(finding)) for finding in found} == {(opened.severity, True)}, found
     assert len(found) == opened.count
     assert {finding.file.name for finding in found} <= {name, "pjsip.conf", "extensions.conf"}
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "NoOp()",
+        GOOD.replace("[+]?[0-9]{3,20}", "[+*]?[0-9]{3,20}"),
+        GOOD.replace("[0-9]{3,20}", ".+"),
+        GOOD.replace("20}$", "20}"),
+        GOOD.replace("^", ""),
+        GOOD.replace("${DIALLED}", "${LINE}"),
+        GOOD.replace("= 1", "= 0"),
+        GOOD.replace("?good:bad", "?good"),
+        GOOD.replace("?good:bad", "?bad:good"),
+        GOOD.replace("GotoIf", "NoOp"),
+        f"{GOOD}\n same => n,Set(DIALLED=${{CALLERID(num)}})",
+    ],
+)
+def test_a_number_reaches_a_trunk_only_as_digits(tmp_path: Path, texts: dict[str, str], weak: str) -> None:
+    dialplan = texts["extensions_duty.conf"]
+    assert dialplan.count(PLAIN) == dialplan.count(GOOD) == 1, "the template has changed: bring this test up to date"
+    assert found_in(tmp_path, texts, "extensions_duty.conf", dialplan.replace(PLAIN, "NoOp()")) == []
+    (found,) = found_in(tmp_path, texts, "extensions_duty.conf", dialplan.replace(PLAIN, "NoOp()").replace(GOOD, weak))
+    assert "star and hash codes too" in str(found)
 
 
 @pytest.mark.parametrize("name", NEEDED)
