@@ -134,10 +134,11 @@ class DeskPhone:
     port: int
 
     async def registers(
-        self, contact_port: int | None = None, expected: int = 200, expires_s: int = 3600, contact_host: str = ""
-    ) -> None:
+        self, contact_port: int | None = None, expected: int = 200, expires_s: int = 3600,
+        contact_host: str = "", contact_parameters: str = "",
+    ) -> None:  # fmt: skip
         """Registers with digest; `expected` is the answer that ends it."""
-        contact = f"{contact_host or self.host}:{contact_port or self.port}"
+        contact = f"{contact_host or self.host}:{contact_port or self.port}{contact_parameters}"
         playing = await self.sipp.play(
             "register",
             {"contact": contact, "expires": expires_s, "expected": expected},

@@ -112,7 +112,7 @@ DIALPLAN = [
     Opened("extensions_duty", DIAL_OUT, "Dial(PJSIP/${CUT(DIALLED,x,1)}@${ROUTE},", "star and hash codes too"),
     Opened("extensions_duty", DIAL_OUT, "Dial(IAX2/${DIALLED}@${ROUTE},", "IAX2 leads past our trunks"),
     Opened("extensions_duty", "Set(RING=${RING}&PJSIP/", "Set(RING=&PJSIP/1@carrier${RING}&PJSIP/", "PJSIP/1@carrier"),
-    Opened("extensions_duty", "/${PJSIP_CONTACT(${AOR_CONTACT},uri)}", "/sip:1@10.0.0.9", "it always dials"),
+    Opened("extensions_duty", "/${PLACE})", "/sip:1@10.0.0.9)", "it always dials"),
     Opened("extensions_duty", DIAL_IN, DIAL_IN.replace("iI", "iI~"), "the Dial option ~: it is not known"),
     Opened("extensions_duty", DIAL_IN, DIAL_IN.replace("iI", "I"), "the Dial option i: it is missing"),
     Opened("extensions_duty", "(UNRECORDED=A(", "(UNRECORDED=tA(", "the Dial option t: ", count=2),

@@ -107,6 +107,7 @@ async def test_full_width_code_as_raw_characters(office: Office) -> None:
     finally:
         await phone.end()
     assert attempt["target"].startswith("from 127.0.0.1:")
+    assert (attempt["line_number"], attempt["phone"]) == ("02283000000", "desk1"), "the one phone at this address"
     assert not await office.calls()
 
 
@@ -125,6 +126,19 @@ async def test_registration_that_would_send_the_calls_out_again(office: Office) 
     assert (attempt["line_number"], attempt["phone"]) == ("02283000001", "desk2")
     assert attempt["target"] == f"sip:desk2@{CARRIER}:{office.carrier.port}"
     assert [item["text"].partition("\n")[2].split(" ")[0] for item in attempt["evidence"]] == ["REGISTER", "SIP/2.0"]
+
+
+async def test_registration_whose_address_leads_elsewhere(office: Office, tmp_path: Path) -> None:
+    """maddr goes before the host that the access list has seen, so such a phone is not rung."""
+    spoken = sound.speech(tmp_path / "a.alaw", 5, 7)
+    await office.desk2.registers(contact_parameters=f";maddr={CARRIER}")
+    caller = await office.carrier.calls("02283000001", "02223000001", talk_ms=1500, speech=spoken)
+    await caller.done()
+    (attempt,) = await office.attempts("second_registration")
+    assert (attempt["line_number"], attempt["phone"]) == ("02283000001", "desk2")
+    assert f"maddr={CARRIER}" in attempt["target"]
+    call = await office.only_call(disposition="missed")
+    assert (attempt["call_id"], [leg["endpoint"] for leg in call["legs"]]) == (call["id"], ["carrier"])
 
 
 async def test_registration_with_a_guessed_password(office: Office) -> None:
