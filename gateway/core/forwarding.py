@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -34,6 +34,7 @@ from gateway.core.sip import SipMessage, parameter, uri_of, user_of
 EVIDENCE_MAX = 8_000  # characters of raw text kept of one message
 KEY_MAX = TARGET_MAX = 255
 PHONE_MAX = 64
+BLOCKED, NOT_BLOCKED = "blocked", "not_blocked"
 EXTENSION_MAX = 79  # bytes: what Asterisk keeps of a user part (AST_MAX_EXTENSION)
 
 # What the codes mean that people dial; all strings that are no plain number are denied, the table only names them.
@@ -67,7 +68,7 @@ class ForwardAttempt:
     phone: str | None
     target: str
     call_id: str | None = None
-    outcome: str = "blocked"
+    outcome: str = BLOCKED
     evidence: tuple[dict[str, str], ...] = field(default_factory=tuple)
 
 
@@ -233,6 +234,11 @@ def attempt_in_message(
     return None
 
 
+def not_blocked(attempt: ForwardAttempt, answer: SipMessage) -> ForwardAttempt:
+    """The attempt, now that its own answer shows that it succeeded: nothing is called blocked that was not."""
+    return replace(attempt, outcome=NOT_BLOCKED, evidence=(_of_message(answer),))
+
+
 def replaced_call_id(message: SipMessage) -> str:
     """The SIP Call-ID of the dialog that an INVITE wants to take over; empty when it wants none."""
     return message.header("replaces").partition(";")[0].strip()
@@ -242,20 +248,22 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"\+?[0-9]+", text) is not None
 
 
-def attempt_in_log(line: LogLine) -> ForwardAttempt | None:
+def attempt_in_log(line: LogLine, directory: Directory, phones: Mapping[str, str]) -> ForwardAttempt | None:
     """A request that the SIP parser threw away: raw full-width digits, say, which no address may hold.
 
-    What it wanted is not known any more, only who sent it; so it is on record as what it was.
+    What it wanted is not known any more, only where it came from; `phones`: the one phone that registered from a host.
     """
     dropped = re.search(r"Dropping \d+ bytes packet from \S+ (\S+) : .*'Request Line'", line.text)
     if dropped is None:
         return None
+    phone = phones.get(dropped[1].rpartition(":")[0])
+    ours = directory.line_of_phone(phone) if phone else None
     return ForwardAttempt(
         key=f"malformed|{dropped[1]}|{line.at:%Y%m%d%H%M}",
         method="malformed",
         at=line.at,
-        line_number=None,
-        phone=None,
+        line_number=ours.number if ours else None,
+        phone=phone if ours else None,
         target=f"from {dropped[1]}",
         evidence=({"source": "log", "at": line.at.isoformat(), "text": line.text[:EVIDENCE_MAX]},),
     )

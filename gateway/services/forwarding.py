@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -22,14 +23,14 @@ from gateway.core.cel import CelEvent
 from gateway.core.directory import Directory
 from gateway.core.forwarding import CallOfMessage, ForwardAttempt, LogLine
 from gateway.core.registration import Registration
-from gateway.core.sip import SipMessage
+from gateway.core.sip import SipMessage, user_of
 from gateway.ports import LiveFeed, Store, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
 CALL_KNOWN_WITHIN = timedelta(seconds=3)
 LOOK_AGAIN_S = 0.1
-REGISTRATIONS_KEPT = 2_000
+KEPT = 2_000
 
 
 class ForwardingWatch:
@@ -47,6 +48,8 @@ class ForwardingWatch:
         self._lag_s = lag_s
         self._began = now()
         self._registrations: OrderedDict[str, Registration] = OrderedDict()  # by Call-ID
+        self._phones: OrderedDict[str, str] = OrderedDict()  # host → the one phone that registered from there, or ""
+        self._takeovers: OrderedDict[str, ForwardAttempt] = OrderedDict()  # by Call-ID of the INVITE with Replaces
         self._events_stored = asyncio.Event()
 
     async def on_events(self, uow: UnitOfWork, events: Sequence[CelEvent]) -> None:
@@ -63,6 +66,9 @@ class ForwardingWatch:
 
     async def on_message(self, message: SipMessage) -> None:
         """One raw SIP message; returns when what it says is stored. Raises StoreError."""
+        if message.method == "INVITE" and 200 <= message.status < 300:
+            await self._answered(message)
+            return
         registration = self._registrations.get(message.header("call-id"))
         if message.method == "REGISTER":
             self._remember(message, registration)
@@ -70,6 +76,9 @@ class ForwardingWatch:
             return
         call = await self._call_of(message)
         attempt = forwarding.attempt_in_message(message, call, self._directory(), registration)
+        if attempt is not None and attempt.method == "replaces":
+            self._takeovers[message.header("call-id")] = attempt
+            _forget(self._takeovers)
         chain = diversion.chain(message, self._directory()) if call and _begins(message, call) else ()
         if attempt is None and not chain:
             return
@@ -81,7 +90,7 @@ class ForwardingWatch:
 
     async def on_log_line(self, line: LogLine) -> None:
         """One line of the engine's log; returns when what it says is stored. Raises StoreError."""
-        attempt = forwarding.attempt_in_log(line)
+        attempt = forwarding.attempt_in_log(line, self._directory(), self._phones)
         if attempt is not None:
             async with self._store.begin() as uow:
                 await self._store_attempt(uow, attempt)
@@ -104,22 +113,41 @@ class ForwardingWatch:
             except TimeoutError:
                 continue
 
+    async def _answered(self, answer: SipMessage) -> None:
+        """An INVITE was answered: had it Replaces, then it took a call over past everything that denies it."""
+        attempt = self._takeovers.pop(answer.header("call-id"), None)
+        if attempt is not None:
+            async with self._store.begin() as uow:
+                await self._store_attempt(uow, forwarding.not_blocked(attempt, answer))
+
     def _remember(self, message: SipMessage, known: Registration | None) -> None:
         if known is None and message.status:
             return
         now_known = known.after(message) if known else Registration(message)
         self._registrations[message.header("call-id")] = now_known
-        while len(self._registrations) > REGISTRATIONS_KEPT:
-            self._registrations.popitem(last=False)
+        if message.status == 200:
+            host, phone = now_known.request.source.rpartition(":")[0], user_of(message.header("to"))
+            self._phones[host] = phone if self._phones.get(host, phone) == phone else ""  # several: nobody knows which
+        for kept in (self._registrations, self._phones):
+            _forget(kept)
 
     async def _store_attempt(self, uow: UnitOfWork, attempt: ForwardAttempt) -> None:
-        if not await uow.forward_attempts.add(attempt):
+        known = not await uow.forward_attempts.add(attempt)
+        if attempt.outcome != forwarding.BLOCKED:
+            what = f"{attempt.method} to {attempt.target or '?'} by {attempt.phone or '?'} was not blocked"
+            await uow.alarms.raise_("forward_not_blocked", "critical", attempt.key, what, attempt.at)
+        if known:
             return
         log.warning("forward_attempt", method=attempt.method, line=attempt.line_number, target=attempt.target)
         what = f"{attempt.method} to {attempt.target or '?'} by {attempt.phone or '?'} was blocked"
         await uow.alarms.raise_("forward_attempt", "warning", attempt.key, what, attempt.at)
         shown = {**asdict(attempt), "at": attempt.at.isoformat(), "evidence": []}
         self._live.publish("forward_attempt", shown)
+
+
+def _forget(kept: OrderedDict[str, Any]) -> None:
+    while len(kept) > KEPT:
+        kept.popitem(last=False)
 
 
 def _begins(message: SipMessage, call: CallOfMessage) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
-from gateway.core.forwarding import ForwardAttempt
+from gateway.core.forwarding import BLOCKED, ForwardAttempt
 from gateway.ports import Row
 from gateway.store import tables
 from gateway.store.statements import Transaction, clipped, insert_once
@@ -60,6 +60,8 @@ def _news(stored: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
     }
     if seen["target"] != stored["target"] and seen["target"].startswith(stored["target"]):
         changes["target"] = seen["target"]  # a code of which more digits are known now
+    if seen["outcome"] != BLOCKED:
+        changes["outcome"] = seen["outcome"]  # a second sight that knows no better takes nothing back
     evidence = [item for item in seen["evidence"] if item not in stored["evidence"]]
     if evidence:
         changes["evidence"] = stored["evidence"] + evidence

@@ -213,6 +213,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "forward.call": ("通话", "Call"),
     "forward.evidence": ("证据", "Evidence"),
     "forward.outcome.blocked": ("已拦截", "Blocked"),
+    "forward.outcome.not_blocked": ("未能拦截", "Not blocked"),
     "method.redirect": ("呼叫转移应答（3xx）", "Redirect (3xx)"),
     "method.refer": ("转接（REFER）", "Transfer (REFER)"),
     "method.replaces": ("替换通话（Replaces）", "Replaces"),
@@ -243,6 +244,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "alarm.advice.forward_attempt": (
         "有人试图转移值班电话，已拦截。请核实话机设置，必要时报告。",
         "Somebody tried to forward a duty line; it was blocked. Check the telephone's settings and report if need be.",
+    ),
+    "alarm.code.forward_not_blocked": ("转移未能拦截", "Forward not blocked"),
+    "alarm.advice.forward_not_blocked": (
+        "有人试图转移值班电话，且未能拦截。请立即试拨该电话，核实由谁接听，并通知维护人员。",
+        "Somebody tried to forward a duty line, and it was not blocked. Ring the line now, find out who answers, "
+        "and tell maintenance.",
     ),
     "alarm.code.engine_silent": ("交换无响应", "Engine silent"),
     "alarm.advice.engine_silent": (

@@ -42,6 +42,15 @@ async def test_a_recording_is_saved_column_by_column(store: Store) -> None:
         assert await uow.recordings.get("none") is None
 
 
+async def test_an_attempt_that_was_not_blocked_is_never_called_blocked_again(store: Store) -> None:
+    for outcome in ("blocked", "not_blocked", "blocked"):
+        async with store.begin() as uow:
+            await uow.forward_attempts.add(replace(ATTEMPT, outcome=outcome))
+    async with store.begin() as uow:
+        (row,) = await uow.forward_attempts.search(None, None, 10)
+    assert row["outcome"] == "not_blocked"
+
+
 async def test_a_recording_ends_once(store: Store) -> None:
     async with store.begin() as uow:
         await uow.recordings.save({"id": "r1", "call_id": "c1", "kind": "talk", "state": "capturing", "started_at": AT})
