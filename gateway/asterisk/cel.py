@@ -10,6 +10,9 @@ backslash before it*, hence
     {" at the start of a line only ever begins an event
 
 and a line feed inside a value does not begin with `{"`: the line is put together again.
+
+A write that was cut short, by a full disk or a power cut, leaves the beginning of an event without a line feed, and the
+next event follows on the same line. It is cut there: only the torn one is lost.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from gateway.core.cel import CelEvent, cel_event
@@ -26,6 +30,7 @@ LONGEST_LINE = 65_536
 
 _WHOLE = re.compile(r'\{\s*"([A-Za-z_]+)":\s*"(.*)"\s*\}\s*', re.DOTALL)
 _BETWEEN = re.compile(r'",\s*"([A-Za-z_]+)":\s*"')
+_OPENING = re.compile(rb'\{"[A-Za-z_]+":\s*"')
 _BARE_QUOTE = re.compile(r'(?<!\\)"')
 
 
@@ -37,9 +42,18 @@ def whole_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     while number < len(lines):
         count = _line_count(lines, number)
         line = b"\n".join(lines[number : number + count])
-        yield offset, line
+        starts = _beginnings(line)
+        yield from ((offset + start, line[start:end]) for start, end in pairwise((*starts, len(line))))
         offset += len(line) + 1
         number += count
+
+
+def _beginnings(line: bytes) -> list[int]:
+    """0, and where an event begins behind one that was cut short: in the way in which this line itself begins."""
+    if line.find(b'{"', 1) < 0:
+        return [0]
+    own = _OPENING.match(line)
+    return [0, *(found.start() for found in re.finditer(re.escape(own[0]) if own else _OPENING, line) if found.start())]
 
 
 def _line_count(lines: list[bytes], first: int) -> int:

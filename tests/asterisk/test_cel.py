@@ -130,6 +130,21 @@ def test_lines_behind_a_broken_one_are_whole() -> None:
     assert [line for _, line in whole_lines(data)] == [b'{"eventtype":"ANS', b"rubbish", b"", written()]
 
 
+@given(st.integers(1, len(written()) - 1), st.sampled_from([b"", b"\0\0\0"]))
+def test_a_torn_event_costs_nothing_but_itself(kept: int, lost: bytes) -> None:
+    torn = written()[:kept] + lost
+    data = written() + b"\n" + torn + written() + b"\n" + written() + b"\n"
+    lines = list(whole_lines(data))
+    assert [line for _, line in lines] == [written(), torn, written(), written()]
+    assert all(data[offset:].startswith(line) for offset, line in lines)
+
+
+def test_a_value_that_looks_like_a_beginning_is_none() -> None:
+    for value in ('x{"', '{"eventtype":"', "{", '{"eventtype":"ANSWER"}'):
+        line = written(name=value)
+        assert [found for _, found in whole_lines(line + b"\n")] == [line]
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
