@@ -66,10 +66,13 @@ class Node:
         return line.unit if line else None, caller.code if caller else None
 
     async def guard_keeper(self) -> None:
-        """Replaces a keeper that was killed, as soon as no call is lost by it. Raises EngineError until then."""
+        """Replaces a keeper that was killed, as soon as no call is lost by it. Raises EngineError until then.
+
+        An Asterisk that died too has no calls left to wait for; one that hangs is killed by the engine watch.
+        """
         if self._engine.is_kept:
             return
-        if await self._ari.channel_ids():
+        if self._engine.is_orphaned and await self._ari.channel_ids():
             raise EngineError("the keeper is gone: Asterisk is unguarded until the calls now going on are over")
         log.error("keeper_replaced")
         await self._engine.keep_again()

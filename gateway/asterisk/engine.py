@@ -60,6 +60,7 @@ class Engine:
         self._program = program  # None: external
         self._run = config.run_dir
         self._leash = 0
+        self._former_starts = 0
         self.addresses = self._settle_addresses()
         self.ari_secret = self._settle_secret()
 
@@ -70,9 +71,9 @@ class Engine:
 
     @property
     def starts(self) -> int:
-        """How often Asterisk was started by the keeper at work; 0 when there is none."""
+        """How often Asterisk was started, by the keeper at work and those before it; 0 when there is none."""
         told = process.state(self._run)
-        return int(str(told["starts"])) if told else 0
+        return self._former_starts + int(str(told["starts"])) if told else 0
 
     def log(self) -> EngineLog:
         """Asterisk's own warnings, to be followed."""
@@ -82,6 +83,11 @@ class Engine:
     def is_kept(self) -> bool:
         """Whether the keeper is at work."""
         return process.state(self._run) is not None
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether Asterisk runs on although its keeper was killed."""
+        return process.orphan(self._run) != 0
 
     def prepare(self, inventory: Inventory) -> list[str]:
         """Lays out the folders and writes the configuration; gives the names of the files that changed."""
@@ -109,8 +115,13 @@ class Engine:
         return await process.start(self._orders())
 
     async def keep_again(self) -> None:
-        """The keeper was killed: another takes its place, with a new Asterisk."""
+        """The keeper was killed: another takes its place, with a new Asterisk.
+
+        That counts as a restart when the former Asterisk had died and nobody was there to tell.
+        """
+        former = int(str(process.last_told(self._run).get("starts", 0))) - self.is_orphaned
         await process.start(self._orders())
+        self._former_starts += former
 
     def _check_sip_port(self) -> None:
         listen = self._config.sip.listen

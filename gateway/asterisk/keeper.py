@@ -16,6 +16,7 @@ The state file `keeper.state` says: keeper's pid, Asterisk's pid, how often it w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -34,6 +35,7 @@ RESTART_LAST_S = 15.0
 STEADY_S = 30.0  # an engine that ran this long earns a quick restart again
 STOP_PATIENCE_S = 8.0
 LEASH_CHECK_S = 0.5
+TELL_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +196,14 @@ class Keeper:
             self._engine.kill()
 
     def _tell(self) -> None:
+        """A disk that takes nothing must not end the keeping: what could not be told is told later."""
         fresh = self._run_dir / "keeper.state.new"
-        fresh.write_text(json.dumps(asdict(self._state)), encoding="utf-8")
-        fresh.replace(self._run_dir / "keeper.state")
+        try:
+            fresh.write_text(json.dumps(asdict(self._state)), encoding="utf-8")
+            fresh.replace(self._run_dir / "keeper.state")
+        except OSError as error:
+            note(f"{fresh} cannot be written: {error}")
+            asyncio.get_running_loop().call_later(TELL_AGAIN_S, self._tell)
 
 
 def lives(pid: int) -> bool:
@@ -209,8 +216,9 @@ def lives(pid: int) -> bool:
 
 def note(text: str) -> None:
     """One line for the operator, into keeper.log."""
-    sys.stderr.write(f"{clock.now().isoformat()} {text}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # the disk is full
+        sys.stderr.write(f"{clock.now().isoformat()} {text}\n")
+        sys.stderr.flush()
 
 
 def main() -> int:

@@ -28,9 +28,22 @@ _children: dict[int, subprocess.Popen[bytes]] = {}  # the keepers we started our
 
 def state(run_dir: Path) -> dict[str, object] | None:
     """What the keeper last said, if it is alive."""
-    told = _read(run_dir / "keeper.state")
+    told = last_told(run_dir)
     pid = told.get("keeper_pid")
     return told if isinstance(pid, int) and _alive(pid) else None
+
+
+def last_told(run_dir: Path) -> dict[str, object]:
+    """What the keeper last said, alive or killed; empty when it ended in order."""
+    return _read(run_dir / "keeper.state")
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or, on a full disk, nothing: the former orders say which program an orphan is."""
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -66,8 +79,7 @@ async def start(orders: Orders) -> bool:
             return True
         await stop(run_dir)
     await end_orphan(run_dir)
-    path.touch(mode=0o600)
-    path.write_text(wanted, encoding="utf-8")
+    _write(path, wanted)
     with (run_dir / "keeper.log").open("ab") as log:
         keeper = subprocess.Popen(  # noqa: ASYNC220  it must outlive this loop, and forking is quick
             [sys.executable, "-m", "gateway.asterisk.keeper", str(path)],
@@ -95,12 +107,20 @@ def _bury_children() -> None:
             del _children[pid]
 
 
+def orphan(run_dir: Path) -> int:
+    """The Asterisk that still runs although its keeper was killed; 0 when there is none."""
+    if state(run_dir) is not None:
+        return 0
+    pid = last_told(run_dir).get("engine_pid")
+    command = _read(run_dir / "keeper.json").get("command")
+    return pid if isinstance(pid, int) and isinstance(command, list) and _runs(pid, command) else 0
+
+
 async def end_orphan(run_dir: Path) -> None:
     """Ends the Asterisk of a keeper that was killed: a second one beside it would find its ports taken."""
     _bury_children()
-    pid = _read(run_dir / "keeper.state").get("engine_pid")
-    command = _read(run_dir / "keeper.json").get("command")
-    if not isinstance(pid, int) or not isinstance(command, list) or not _runs(pid, command):
+    pid = orphan(run_dir)
+    if not pid:
         return
     deadline_s = monotonic_s() + STOP_PATIENCE_S
     with suppress(ProcessLookupError):  # it ended by itself in the meantime
@@ -141,7 +161,10 @@ async def stop(run_dir: Path) -> None:
 
 
 def kill_engine(run_dir: Path) -> None:
-    """Asterisk hangs: the keeper kills it and starts it again."""
+    """Asterisk hangs: the keeper kills it and starts it again. Without a keeper it is only killed."""
     told = state(run_dir)
-    if told is not None:
-        os.kill(int(str(told["keeper_pid"])), signal.SIGUSR1)
+    with suppress(ProcessLookupError):  # it ended by itself in the meantime
+        if told is not None:
+            os.kill(int(str(told["keeper_pid"])), signal.SIGUSR1)
+        elif pid := orphan(run_dir):
+            os.kill(pid, signal.SIGKILL)

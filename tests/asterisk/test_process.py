@@ -255,6 +255,32 @@ async def test_a_deaf_engine_of_a_killed_keeper_is_killed(
     await until(run_dir, lambda: len(lines(run_dir / "started")) == 2)
 
 
+async def test_a_hanging_engine_of_a_killed_keeper_can_be_killed(run_dir: Path, orders: Orders) -> None:
+    (run_dir / "deaf").touch()
+    await process.start(orders)
+    first, keeping = await engine_started(run_dir, 1), keeper_pid(run_dir)
+    assert process.orphan(run_dir) == 0, "it has its keeper"
+    os.kill(keeping, signal.SIGKILL)
+    await until_gone(keeping)
+    assert process.orphan(run_dir) == first
+    process.kill_engine(run_dir)
+    await until_gone(first)
+    assert process.orphan(run_dir) == 0
+    process.kill_engine(run_dir)
+
+
+async def test_a_disk_that_takes_nothing_does_not_end_the_keeping(run_dir: Path, orders: Orders) -> None:
+    await process.start(orders)
+    first, keeping = await engine_started(run_dir, 1), keeper_pid(run_dir)
+    (run_dir / "keeper.state.new").mkdir()
+    os.kill(first, signal.SIGKILL)
+    await until(run_dir, lambda: len(lines(run_dir / "started")) == 2)
+    (run_dir / "keeper.state.new").rmdir()
+    await engine_started(run_dir, 2)
+    assert keeper_pid(run_dir) == keeping
+    assert len(lines(run_dir / "started")) == 2, "one beside the other would find its ports taken"
+
+
 async def test_a_stale_state_harms_nobody(run_dir: Path, orders: Orders) -> None:
     stranger = {"keeper_pid": os.getpid(), "engine_pid": os.getpid(), "starts": 7, "last_end": ""}
     (run_dir / "keeper.state").write_text(json.dumps(stranger))

@@ -131,6 +131,26 @@ async def test_killed_keeper_is_replaced(office: Office, tmp_path: Path) -> None
     await office.until(office._is_ready, 15)
 
 
+@pytest.mark.parametrize("second", [signal.SIGKILL, signal.SIGSTOP])
+async def test_asterisk_lost_after_its_keeper(office: Office, tmp_path: Path, second: signal.Signals) -> None:
+    """Keeper and Asterisk fall in one call: both are replaced, people are told, the call gets its end."""
+    spoken = sound.speech(tmp_path / "spoken.alaw", 10, 7)
+    async with office.desk1.takes(ring_ms=200, speech=spoken) as phone:
+        caller = await office.carrier.calls("02283000000", "02223000001", talk_ms=30_000, speech=spoken)
+        await office.only_call(disposition="talking")
+        first, told = office.engine_pid, process.state(office.config.run_dir)
+        assert told is not None
+        os.kill(int(str(told["keeper_pid"])), signal.SIGKILL)
+        os.kill(first, second)
+        await office.until(lambda: _is_other_engine(office, first), 25)
+        await caller.end()
+        await phone.end()
+    await office.until(office._is_ready, 15)
+    await office.alarm("engine_restarted")
+    ended = await office.only_call(disposition="answered")
+    assert all(leg["synthetic_end"] for leg in ended["legs"])
+
+
 @pytest.mark.parametrize("policy", ["answer-and-announce", "refuse"])
 async def test_recording_that_cannot_start(open_office: OpenOffice, tmp_path: Path, policy: str) -> None:
     """Never silence: an alarm at once, and the caller hears it or is refused with a sentence."""
