@@ -107,6 +107,8 @@ def presented_forms(number: str, area_code_of_city: str | None = None) -> tuple[
         if geographic or _MOBILE.fullmatch(national):
             forms.append(f"0{national}")
         forms += [normal, f"86{national}", f"0086{national}"]
+        if geographic:  # a carrier may keep the 0 of long distance behind the country's code
+            forms += [f"+860{national}", f"860{national}", f"00860{national}"]
         forms += [national] if normalise(national) == normal else []
         if geographic and _LOCAL.fullmatch(geographic[2]) and area_code_of_city in (None, f"0{geographic[1]}"):
             forms.append(geographic[2])
