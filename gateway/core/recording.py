@@ -46,6 +46,7 @@ FLUSH_S = 32768 / 16000  # one stdio block of 8 kHz 16-bit mono
 LOOK_EVERY_S = 0.5
 ALARM_WITHIN_S = 5.0
 SHORTFALL_S = 2.0
+SHORTEST_S = 0.3
 EVENTS_WITHIN_S = 3600.0
 
 
@@ -117,6 +118,11 @@ def fate_of_note(kind: str, call: Mapping[str, object] | None, age_s: float) -> 
     if call is None or call["ended_at"] is None:
         return "wait" if age_s < EVENTS_WITHIN_S else "lose"
     return "lose" if kind == "talk" and call["answered_at"] is not None else "drop"
+
+
+def had_no_time(started_at: datetime, ended_at: datetime | None) -> bool:
+    """Whether a recording ended so soon that nothing had to be in it: a phone picked up as the caller gave up."""
+    return ended_at is not None and (ended_at - started_at).total_seconds() < SHORTEST_S
 
 
 def is_short(length_s: float, talk_s: float) -> bool:

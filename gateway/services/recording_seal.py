@@ -225,6 +225,8 @@ async def _talk_s(uow: UnitOfWork, row: Row) -> float:
 def _faults(row: Row, talk_s: float) -> list[Alarm]:
     """The alarms that the outcome deserves."""
     if row["state"] == "missing":
+        if rules.had_no_time(row["started_at"], row["ended_at"]):
+            return []
         return [("recording_missing", "critical", "the call has no recording, or an empty one")]
     faults = []
     absent = [

@@ -202,3 +202,8 @@ def test_a_recording_that_left_is_forgotten() -> None:
 @pytest.mark.parametrize(("configured_s", "limit_s"), [(2.5, 2.5), (4.0, 4.0), (5.0, 4.0)])
 def test_no_setting_can_make_the_alarm_late(configured_s: float, limit_s: float) -> None:
     assert recording.stall_limit_s(configured_s) == limit_s
+
+
+@pytest.mark.parametrize(("lasted_s", "holds"), [(0.0, True), (0.29, True), (0.31, False), (None, False)])
+def test_a_recording_that_had_no_time(lasted_s: float | None, holds: bool) -> None:
+    assert recording.had_no_time(AT, None if lasted_s is None else AT + timedelta(seconds=lasted_s)) is holds

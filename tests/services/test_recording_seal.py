@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -124,6 +124,15 @@ async def test_without_audio_a_recording_is_missing_and_never_good(world: World,
     kept = [] if content is None else [f"unreadable/{TALK}-ours.wav", f"unreadable/{TALK}-theirs.wav"]
     assert world.files() == kept, "kept, but apart"
     assert ("recording_missing", TALK) in world.feed.alarms
+
+
+async def test_a_phone_picked_up_as_the_caller_gave_up_is_no_alarm(world: World) -> None:
+    await world.happened(started())
+    world.row()["ended_at"] = world.row()["started_at"] + timedelta(milliseconds=40)
+    row = await world.recordings.seal(TALK)
+    assert row is not None
+    assert row["state"] == "missing"
+    assert not world.alarms
 
 
 async def test_one_side_alone_is_sealed_with_an_alarm(world: World) -> None:
