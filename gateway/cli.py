@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TextIO, cast
 
 import click
 import structlog
@@ -25,6 +25,7 @@ from gateway import app, clock, control, preflight, spreadsheet
 from gateway.asterisk import install, process
 from gateway.config import Config, load
 from gateway.errors import DutylineError, InventoryError, PeerError
+from gateway.log_stream import LogStream
 from gateway.ports import Store, UnitOfWork
 from gateway.services import people
 from gateway.services.inventory import import_inventory
@@ -50,7 +51,7 @@ def _set_up_logging() -> None:
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, LogStream(sys.stderr))),
     )
 
 

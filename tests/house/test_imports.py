@@ -33,6 +33,7 @@ ROOMS: Mapping[str, set[str]] = {
     "share": {"errors"},
     "control": {"errors"},
     "remark": set(),
+    "log_stream": set(),
     "free_ports": {"errors"},
     **{door: {"core", "ports", "services", "config", "share", "free_ports"} | FOUNDATION for door in DOORS},
 }
