@@ -184,7 +184,9 @@ async def _assemble(config: Config, store: Store, engine: Engine) -> Gateway:
     journal = CelJournal(config.journal_dir, config.asterisk.node)
     sip_journal = SipJournal(config.sip_journal_dir, config.asterisk.node)
     ingester = Ingester(store, journal, live, units_of=node.units_of, on_events=on_events)
-    lost = LostCalls(store, journal, next_start=ari.next_start, lag_s=lambda: ingester.lag_s)
+    lost = LostCalls(
+        store, journal, next_start=ari.next_start, channels=ari.channel_ids, lag_s=lambda: ingester.lag_s
+    )
     watch = _engine_watch(config, store, live, engine, ari, node)
     for name, duty in {
         "journal": ingester.run,

@@ -26,7 +26,7 @@ The disposition is the first row that holds:
     | MISSED                                                          | missed      | its reason          |
     | both sides up                                                   | talking, then answered |          |
     | not over                                                        | ringing     |                     |
-    | the caller's end was never written (the engine died)            | failed      | engine_lost         |
+    | the caller's end was never written (engine died, disk full)     | failed      | engine_lost, event_lost |
     | no DUTY_CALL: the dialplan never saw it                         | failed      | no_dialplan         |
     | dial status NOANSWER or BUSY; inbound: not reachable either     | missed      | noanswer, busy, unreachable |
     | dial status says that nobody could be dialled                   | failed      | unreachable         |
@@ -294,7 +294,7 @@ def _disposition(
         (story.missed is not None, "missed", story.missed or ""),
         (answered, "answered" if over else "talking", ""),
         (not over, "ringing", ""),
-        (bool(caller.synthetic) or caller.ended_at is None, "failed", "engine_lost"),
+        (bool(caller.synthetic) or caller.ended_at is None, "failed", caller.synthetic or "engine_lost"),
         (caller.duty_call is None, "failed", "no_dialplan"),
         (status in missed_reason, "missed", missed_reason.get(status, "")),
         (status in UNREACHABLE, "failed", "unreachable"),

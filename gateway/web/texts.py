@@ -174,6 +174,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.recording": ("无法录音", "could not be recorded"),
     "reason.no_route": ("无路由", "no route"),
     "reason.engine_lost": ("交换中断，结束时间不明", "the engine stopped, the end was not seen"),
+    "reason.event_lost": ("记录缺失，结束时间不明", "the record has a gap, the end was not seen"),
     "reason.no_dialplan": ("未进入值班流程", "never reached the duty line"),
     "reason.not_dialled": ("未能呼出", "nobody could be dialled"),
     # recordings
