@@ -7,11 +7,7 @@ from collections.abc import Sequence
 from gateway.core.cel import CelEvent
 from gateway.ports import LiveFeed, UnitOfWork
 
-_WHY = {
-    "noanswer": "nobody answered",
-    "busy": "every phone was busy or refused it",
-    "unreachable": "no phone was registered",
-}
+_WHY = {"noanswer": "nobody answered", "busy": "every phone was busy", "unreachable": "no phone could be reached"}
 
 
 class MissedCalls:
