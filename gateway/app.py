@@ -84,6 +84,7 @@ class Gateway:
     ingester: Ingester
     recordings: Recordings
     watch: EngineWatch
+    growth: GrowthWatch
     journals: tuple[CelJournal, SipJournal]
     first_password: str | None
     http_address: str = ""
@@ -95,6 +96,8 @@ class Gateway:
             found.setdefault("ari", "Asterisk's event stream is not connected")
         if self.ingester.fault is not None or self.ingester.lag_s > LAG_FAULT_S:
             found["journal"] = f"delayed by {self.ingester.lag_s:.0f} s: {self.ingester.fault or 'catching up'}"
+        if self.growth.fault:
+            found["alarms"] = self.growth.fault
         if not self.config.live_dir.is_dir():
             found["recordings"] = f"{self.config.live_dir} is not there; calls cannot be recorded"
         return found
@@ -184,24 +187,24 @@ async def _assemble(config: Config, store: Store, engine: Engine) -> Gateway:
     journal = CelJournal(config.journal_dir, config.asterisk.node)
     sip_journal = SipJournal(config.sip_journal_dir, config.asterisk.node)
     ingester = Ingester(store, journal, live, units_of=node.units_of, on_events=on_events)
-    lost = LostCalls(
-        store, journal, next_start=ari.next_start, channels=ari.channel_ids, lag_s=lambda: ingester.lag_s
-    )
+    lost = LostCalls(store, journal, next_start=ari.next_start, channels=ari.channel_ids, lag_s=lambda: ingester.lag_s)
     watch = _engine_watch(config, store, live, engine, ari, node)
+    growth = _growth_watch(config, store, live, sounds, node, recordings)
     for name, duty in {
         "journal": ingester.run,
         "lost_calls": lost.run,
         "sip_evidence": Evidence(sip_journal, store, forwarding.on_message).run,
         "engine_log": Evidence(engine.log(), store, forwarding.on_log_line).run,
         "recordings": recordings.run,
-        "recording_watch": _growth_watch(config, store, live, sounds, node, recordings).run,
+        "recording_watch": growth.run,
         "engine_watch": watch.run,
     }.items():
         duties.plan(name, duty)
     journals = (journal, sip_journal)
     return Gateway(
-        config, store, engine, ari, node, live, sounds, duties, ingester, recordings, watch, journals, first_password
-    )
+        config, store, engine, ari, node, live, sounds, duties, ingester, recordings, watch, growth, journals,
+        first_password,
+    )  # fmt: skip
 
 
 def _growth_watch(
@@ -294,6 +297,7 @@ async def _serve_people(gateway: Gateway, stack: AsyncExitStack) -> None:
             recordings_dir=config.recordings_dir,
             version=version("dutyline"),
             journal_lag_s=lambda: gateway.ingester.lag_s,
+            waiting_alarms=gateway.growth.waiting_alarms,
         )
     )
     try:

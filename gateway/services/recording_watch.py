@@ -3,8 +3,8 @@
 Twice a second it looks at the sizes in live/ and at what the engine says has begun (which must have a file). That
 needs neither the database nor an event; the rule itself is `core/recording.py`. A file that no longer grows is no alarm
 when its writer has closed it or its call is over. When this cannot be found out in time, it is one: doubt is told, not
-hidden. `on_stalled` is called before anything is written to the database, and alarms that the database cannot take now
-are kept and tried again.
+hidden. `on_stalled` is called before anything is written to the database. Alarms that the database cannot take now, on
+a full disk perhaps, are told to whoever watches, shown as waiting, and tried again.
 
 A stall that ends with the call stays a standing alarm until a person clears it: there is a hole in the evidence.
 """
@@ -23,7 +23,7 @@ import structlog
 from gateway.clock import monotonic_s, now
 from gateway.core import recording as rules
 from gateway.errors import PeerError, StoreError
-from gateway.ports import LiveFeed, SoundFiles, Store
+from gateway.ports import LiveFeed, Row, SoundFiles, Store
 from gateway.services.recording_folder import RecordingFolder
 
 ASK_LIMIT_S = 0.5
@@ -42,6 +42,16 @@ class _News:
     subject: str
     alarm: tuple[str, str] | None
     at: datetime
+
+    @property
+    def told(self) -> dict[str, object]:
+        """As the live feed tells it."""
+        severity, detail = self.alarm or ("", "")
+        return {
+            "code": self.code,
+            "subject": self.subject,
+            **({"severity": severity, "detail": detail} if self.alarm else {"cleared": True}),
+        }
 
 
 class GrowthWatch:
@@ -77,6 +87,8 @@ class GrowthWatch:
         self._disk_low = False
         self._noted: dict[tuple[str, str], bool] = {}  # (code, subject) → raised, as noted last
         self._untold: list[_News] = []
+        self._heard = 0  # of the untold, those that the live feed has told already
+        self.fault = ""
         self._something_to_tell = asyncio.Event()
 
     async def run(self) -> None:
@@ -100,7 +112,33 @@ class GrowthWatch:
                 await self.tell()
             except StoreError as error:
                 log.warning("alarms_wait_for_the_database", error=str(error), waiting=len(self._untold))
+                self.fault = f"{len(self._untold)} alarms wait for the database: {error}"
+                self._tell_watchers()
                 await self._pause(RETRY_S)
+
+    def _tell_watchers(self) -> None:
+        for news in self._untold[self._heard :]:
+            if news.alarm is not None:
+                self._feed.publish("alarm", news.told)
+        self._heard = len(self._untold)
+
+    def waiting_alarms(self) -> list[Row]:
+        """Alarms that stand and that the database has not taken yet, newest first, as rows."""
+        standing = {(news.code, news.subject): news for news in self._untold}
+        return [
+            {
+                "id": f"waiting:{news.code}:{news.subject}",
+                "code": news.code,
+                "severity": news.alarm[0],
+                "subject": news.subject,
+                "detail": news.alarm[1],
+                "raised_at": news.at,
+                "cleared_at": None,
+                "cleared_by": None,
+            }
+            for news in reversed(standing.values())
+            if news.alarm is not None
+        ]
 
     async def look(self, elapsed_s: float) -> None:
         """One look, `elapsed_s` after the one before."""
@@ -176,17 +214,16 @@ class GrowthWatch:
         untold = tuple(self._untold)
         told = []
         async with self._store.begin() as uow:
-            for news in untold:
+            for number, news in enumerate(untold):
                 if news.alarm is None:
                     changed = await uow.alarms.clear(news.code, news.subject, "gateway", news.at)
-                    told_as: dict[str, object] = {"cleared": True}
                 else:
                     severity, detail = news.alarm
                     changed = await uow.alarms.raise_(news.code, severity, news.subject, detail, news.at)
-                    told_as = {"severity": severity, "detail": detail}
-                if changed:
-                    told.append({"code": news.code, "subject": news.subject, **told_as})
+                if changed and (news.alarm is None or number >= self._heard):
+                    told.append(news.told)
         del self._untold[: len(untold)]
+        self._heard, self.fault = max(0, self._heard - len(untold)), ""
         if not self._untold:
             self._something_to_tell.clear()
         for data in told:

@@ -21,11 +21,10 @@ async def search(request: web.Request) -> web.Response:
     """Alarms, newest first."""
     query = read_query(request, PARAMS)
     limit = limit_of(request, query)
-    async with parts_of(request).store.begin() as uow:
-        if query["state"] == "standing":
-            rows = (await uow.alarms.standing())[:limit]
-        else:
-            rows = await uow.alarms.search(limit)
+    parts = parts_of(request)
+    async with parts.store.begin() as uow:
+        stored = await uow.alarms.standing() if query["state"] == "standing" else await uow.alarms.search(limit)
+    rows = [*parts.waiting_alarms(), *stored][:limit]
     return await list_answer(request, "alarms", ALARM, [outside(ALARM, row) for row in rows])
 
 

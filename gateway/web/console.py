@@ -77,10 +77,10 @@ def _frame(request: web.Request, person: Person | None) -> dict[str, Any]:
 async def _status(request: web.Request) -> dict[str, Any]:
     """Lamps and standing alarms; a dead database costs the alarms, not the page."""
     parts = parts_of(request)
-    faults, standing = await request.app[READINESS].faults(), list[Row]()
+    faults, standing = await request.app[READINESS].faults(), list(parts.waiting_alarms())
     try:
         async with parts.store.begin() as uow:
-            standing = list(await uow.alarms.standing())
+            standing += await uow.alarms.standing()
     except PeerError as error:
         faults["database"] = faults.get("database") or str(error)
     return {"faults": faults, "standing": standing}
@@ -293,7 +293,7 @@ async def alarms(request: web.Request) -> web.Response:
     """Standing alarms first, then those that are over."""
     async with parts_of(request).store.begin() as uow:
         rows = await uow.alarms.search(ROWS_ON_A_PAGE)
-        standing = await uow.alarms.standing()
+        standing = [*parts_of(request).waiting_alarms(), *await uow.alarms.standing()]
         shown: list[Row] = [*standing, *(row for row in rows if row["cleared_at"] is not None)]
         links = {row["subject"]: _RECORDING_SUFFIX.sub("", row["subject"]) for row in shown}
         known = {row["id"] for row in await uow.calls.rows(sorted(set(links.values())))}

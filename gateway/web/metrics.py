@@ -65,7 +65,7 @@ class Figures:
         self.alarms.clear()
         with suppress(PeerError):  # a dead database is said by dutyline_ready
             async with parts.store.begin() as uow:
-                standing = await uow.alarms.standing()
+                standing = [*parts.waiting_alarms(), *await uow.alarms.standing()]
             for severity in SEVERITIES:
                 self.alarms.labels(severity).set(sum(row["severity"] == severity for row in standing))
         lag_s = parts.journal_lag_s()

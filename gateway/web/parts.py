@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway import clock
-from gateway.ports import Health, LiveFeed, SoundFiles, Store
+from gateway.ports import Health, LiveFeed, Row, SoundFiles, Store
 from gateway.services.people import Person
 
 
@@ -19,12 +19,17 @@ def _unknown_lag() -> float | None:
     return None
 
 
+def _none_waiting() -> Sequence[Row]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class WebParts:
     """Everything the console and the API are built from.
 
-    `journal_lag_s` gives how far the database is behind the journal, or None when nobody knows. `trusted_proxies` are
-    the addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    `journal_lag_s` gives how far the database is behind the journal, or None when nobody knows. `waiting_alarms` gives
+    those that stand and that the database cannot take now. `trusted_proxies` are the addresses whose X-Forwarded-For
+    and X-Forwarded-Proto are believed.
     """
 
     store: Store
@@ -36,6 +41,7 @@ class WebParts:
     now: Callable[[], datetime] = clock.now
     monotonic_s: Callable[[], float] = clock.monotonic_s
     journal_lag_s: Callable[[], float | None] = _unknown_lag
+    waiting_alarms: Callable[[], Sequence[Row]] = _none_waiting
     trusted_proxies: frozenset[str] = frozenset()
     heartbeat_s: float = 15.0
 

@@ -68,6 +68,7 @@ class Desk:
     live: LiveHub
     lamps: Lamps
     clock: Clock
+    waiting: list[Row]  # alarms that the database cannot take now
 
     async def token(self, role: str, name: str = "") -> dict[str, str]:
         """Headers of somebody with this role."""
@@ -203,6 +204,7 @@ async def duty_desk(folder: Path) -> AsyncIterator[Desk]:
     store = await open_store(url)
     sounds = PydubSoundFiles(folder / "mixed")
     live, lamps, clock = LiveHub(), Lamps(), Clock()
+    waiting: list[Row] = []
     parts = WebParts(
         store=store,
         live=live,
@@ -213,10 +215,11 @@ async def duty_desk(folder: Path) -> AsyncIterator[Desk]:
         now=clock.now,
         monotonic_s=clock.monotonic_s,
         journal_lag_s=lambda: 0.25,
+        waiting_alarms=lambda: waiting,
         trusted_proxies=frozenset({"127.0.0.9"}),
         heartbeat_s=0.05,
     )
-    desk = Desk(parts, store, live, lamps, clock)
+    desk = Desk(parts, store, live, lamps, clock, waiting)
     try:
         await seed(desk)
         yield desk

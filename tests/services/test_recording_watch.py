@@ -188,6 +188,35 @@ async def test_a_policy_that_fails_does_not_stop_the_watch(world: World, monkeyp
     assert world.alarms == {("recording_stalled", TALK)}
 
 
+async def test_what_the_database_cannot_take_is_told_and_shown_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, again = asyncio.Event(), asyncio.Event()
+
+    async def pause(_: float) -> None:
+        tried.set()
+        await again.wait()
+
+    monkeypatch.setattr(world.watch, "_pause", pause)
+    world.begin()
+    world.store.down = True
+    for _ in range(9):
+        await world.watch.look(LOOK_EVERY_S)
+    telling = asyncio.ensure_future(world.watch._tell_on())
+    async with asyncio.timeout(20):
+        await tried.wait()
+    heard = [("alarm", "recording_stalled", "critical")]
+    assert [(name, data["code"], data["severity"]) for name, data in world.feed.told] == heard
+    assert [(row["code"], row["subject"]) for row in world.watch.waiting_alarms()] == [("recording_stalled", TALK)]
+    assert "the database does not answer" in world.watch.fault
+    world.store.down = False
+    telling.cancel()
+    await world.watch.tell()
+    assert world.alarms == {("recording_stalled", TALK)}
+    assert (world.watch.waiting_alarms(), world.watch.fault) == ([], "")
+    assert len(world.feed.told) == 1, "heard once"
+
+
 async def test_the_stall_is_announced_while_the_database_is_down_and_its_alarm_comes_later(world: World) -> None:
     world.begin()
     world.store.down = True

@@ -26,6 +26,17 @@ async def test_clear(client: TestClient, desk: Desk) -> None:
     assert row["detail"]["code"] == "missed_call"
 
 
+async def test_alarms_that_wait_for_the_database_are_shown_first(client: TestClient, desk: Desk) -> None:
+    told = {"code": "disk_low", "severity": "critical", "subject": "x", "detail": "0 MB"}
+    stands = {"raised_at": desk.clock.now(), "cleared_at": None, "cleared_by": None}
+    desk.waiting.append({"id": "waiting:disk_low:x", **told, **stands})
+    headers = await desk.token("clerk")
+    for state in ("standing", "all"):
+        answer = await client.get("/api/v1/alarms", params={"state": state}, headers=headers)
+        assert [item["code"] for item in (await answer.json())["items"]][:2] == ["disk_low", "missed_call"]
+    desk.waiting.clear()
+
+
 async def test_auditor_may_not_clear(client: TestClient, desk: Desk) -> None:
     headers = await desk.token("auditor")
     answer = await client.post(f"/api/v1/alarms/{await alarm_id(client, headers)}/clear", headers=headers)
