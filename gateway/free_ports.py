@@ -38,7 +38,8 @@ def free_port(host: str, *kinds: socket.SocketKind) -> int:
     wanted = kinds or (socket.SOCK_DGRAM,)
     with socket.socket(_family(host), wanted[0]) as probe:
         probe.bind((host, 0))
-    for port in _chance.sample(SINGLE_PORTS, len(SINGLE_PORTS)):
+    first = _chance.randrange(len(SINGLE_PORTS))
+    for port in (*SINGLE_PORTS[first:], *SINGLE_PORTS[:first]):
         promise = _promise(port)
         if promise is None:
             continue
@@ -74,7 +75,7 @@ def speech_ports(size: int) -> range:
 
 def _keep(promise: socket.socket) -> None:
     _promised.append(promise.detach())
-    if len(_promised) > PROMISES:
+    while len(_promised) > PROMISES:
         os.close(_promised.popleft())
 
 
