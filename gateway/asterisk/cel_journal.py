@@ -42,7 +42,7 @@ from gateway.core.cel import CelEvent
 from gateway.errors import EngineError
 from gateway.ports import JournalBatch, SpoiledLine
 
-GATHER_S = 0.04  # events of one moment become one transaction
+GATHER_S = 0.06  # events of one moment become one transaction; half of it is the lag of an event, on average
 CHUNK = 262_144  # bytes: the longest transaction when catching up
 SHORTEST_HEAD = 64
 LONGEST_HEAD = 1_048_576
