@@ -19,6 +19,7 @@ import os
 import random
 import socket
 from collections import deque
+from itertools import chain
 
 from gateway.errors import ConfigError
 
@@ -39,7 +40,7 @@ def free_port(host: str, *kinds: socket.SocketKind) -> int:
     with socket.socket(_family(host), wanted[0]) as probe:
         probe.bind((host, 0))
     first = _chance.randrange(len(SINGLE_PORTS))
-    for port in (*SINGLE_PORTS[first:], *SINGLE_PORTS[:first]):
+    for port in chain(SINGLE_PORTS[first:], SINGLE_PORTS[:first]):
         promise = _promise(port)
         if promise is None:
             continue
